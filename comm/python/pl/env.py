@@ -1,0 +1,396 @@
+"""Stages as typed classes: what a stage is, is a set of fields, and each field is an exported variable.
+
+A project's ``env_comm.py`` subclasses ``StageEnv`` and gives it a ``prefix``; ``env_STAGE.py`` subclasses that and sets
+values; an app's ``env_comm.py`` adds fields of its own. A field is
+
+- an annotated class attribute: ``web_port: Port = 8080`` (allowed types: ``str``, ``int``, ``float``, ``bool``,
+  ``Path``, ``Port``, ``Secret``, ``Literal[...]``, and tuples of ``str`` or ``Path``), or
+- a ``functools.cached_property`` with a return type: a value that follows from other fields.
+
+The field ``web_port`` declared by a class with ``prefix = "HT"`` is exported as ``HT_WEB_PORT``; a secret as the path of its
+file, ``HT_ADMIN_PASSWORD_FILE``. ``load`` reports all mistakes at once. Only the standard library is imported here: every
+shell starts with this module.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib
+import inspect
+import json
+import os
+import sys
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast, get_args, get_origin, get_type_hints, overload
+
+from pl.errors import EnvInvalid, NotInStage, StageUnknown, StateInvalid
+
+Port = Annotated[int, "port"]
+"""A TCP port, 1 to 65535."""
+
+FIRST_DERIVED_PORT = 20_000
+PORT_BLOCK = 10
+PORT_BLOCKS = 1_200  # up to 31 999: below the ranges from which systems take ports for outgoing connections
+
+
+class Secret:
+    """A secret of a stage: a file in its state, never a value in a variable."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def reveal(self) -> str:
+        """The value. Raises StateInvalid when it has not been made yet."""
+        try:
+            return self.path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise StateInvalid(f"the secret {self.path.name} has not been made", hint="ht.bootstrap makes it") from None
+
+    def __repr__(self) -> str:
+        return f"Secret({self.path.name})"
+
+
+class _GeneratedSecret:
+    """Marks a field whose value ``bootstrap`` generates into the stage's state."""
+
+
+class _ChosenPort:
+    """Marks a port that ``bootstrap`` chooses free and remembers; until then it follows from the instance."""
+
+
+def generated_secret() -> Secret:
+    """Declare a secret that ``bootstrap`` generates: ``admin_password: Secret = generated_secret()``."""
+    return cast(Secret, _GeneratedSecret())
+
+
+def chosen_port() -> Port:
+    """Declare a port that is chosen free once and remembered: ``web_port = chosen_port()``."""
+    return cast(Port, _ChosenPort())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """One field of an environment: where it comes from, what it is exported as, its value."""
+
+    name: str
+    variable: str
+    value: Any
+
+    @property
+    def secret(self) -> bool:
+        return isinstance(self.value, Secret)
+
+    @property
+    def exported(self) -> str:
+        """The text of the variable. For a secret that is the path of its file."""
+        if isinstance(self.value, Secret):
+            return str(self.value.path)
+        if isinstance(self.value, bool):
+            return "1" if self.value else ""
+        if isinstance(self.value, tuple):
+            return (":" if all(isinstance(item, Path) for item in self.value) else " ").join(map(str, self.value))
+        return str(self.value)
+
+
+class Env:
+    """What every shell knows: the checkout and which of its shells this is."""
+
+    prefix: ClassVar[str] = "PL"
+    standard_variables: ClassVar[Mapping[str, str]] = {}
+    """Fields whose variable has a name that other programs know."""
+
+    checkout: Path
+    """The repository's root."""
+    root: Path
+    """The project's folder: the root for ``./shell.py``, ``hmlet/`` for its stages and their apps."""
+    app: str = ""
+    """The app's folder name in an app's shell."""
+    code: str = "pl"
+    """What the prompt shows and what subcommands on PATH start with."""
+    instance: str
+    """Sets this checkout's stages apart from others' on the same machine; ``PL_INSTANCE`` overrides it."""
+    path: tuple[Path, ...]
+    """The directories that come first on PATH."""
+
+    def __init__(self, **given: object) -> None:
+        for name, value in given.items():
+            self.__dict__[name] = value
+
+    def __setattr__(self, name: str, _value: object) -> None:
+        raise AttributeError(f"{type(self).__name__}.{name}: environments do not change; set it in the stage's file")
+
+    @functools.cached_property
+    def prefixes(self) -> tuple[str, ...]:
+        """The prefixes of all variables exported with this environment: what a nested shell takes away first."""
+        return tuple(dict.fromkeys(cls.prefix for cls in _lineage(type(self))))
+
+    def fields(self) -> tuple[Field, ...]:
+        """All fields in the order of their declaration, base classes first. Raises EnvInvalid."""
+        return _Reading(self).fields()
+
+    def exports(self) -> dict[str, str]:
+        """Variables and their texts, as a shell exports them."""
+        return {field.variable: field.exported for field in self.fields()}
+
+
+class StageEnv(Env):
+    """What every stage has, whatever the project."""
+
+    standard_variables: ClassVar[Mapping[str, str]] = {"kubeconfig": "KUBECONFIG"}
+
+    stage: str
+    emoji: str
+    runs_on: Literal["host", "kind", "existing"]
+    """Processes on this machine, a kind cluster of our own, or a cluster that exists."""
+    state: Path
+    """The stage's private directory (0700): ports, secrets, data, logs, kubeconfig."""
+
+    @functools.cached_property
+    def kubeconfig(self) -> Path:
+        return self.state / "kubeconfig"
+
+
+E = TypeVar("E", bound=StageEnv)
+
+
+@overload
+def current() -> StageEnv: ...
+@overload
+def current(kind: type[E]) -> E: ...
+def current(kind: type[E] | None = None) -> StageEnv:
+    """The environment of the shell that this process runs in, read afresh from the stage's files.
+
+    ``current(HmletEnv)`` has the project's fields too, for mypy as well. Raises NotInStage and EnvInvalid.
+    """
+    if not os.environ.get("PL_STAGE"):
+        raise NotInStage(Path(sys.argv[0]).name, "hmlet/shell.py host")
+    env = load(
+        Path(os.environ["PL_CHECKOUT"]),
+        project=Path(os.environ["PL_ROOT"]).name,
+        app=os.environ.get("PL_APP", ""),
+        stage=os.environ["PL_STAGE"],
+        instance=os.environ["PL_INSTANCE"],
+    )
+    if kind is not None and not isinstance(env, kind):
+        raise NotInStage(kind.__name__, "the shell of its project")
+    return env
+
+
+def root_env(checkout: Path, instance: str) -> Env:
+    """The environment of ``./shell.py``."""
+    return Env(checkout=checkout, root=checkout, instance=instance, path=_path(checkout, ()))
+
+
+def load(checkout: Path, *, project: str, app: str = "", stage: str, instance: str) -> StageEnv:
+    """Read a stage's classes and check every field.
+
+    Raises StageUnknown, and EnvInvalid with all mistakes in all files.
+    """
+    root = checkout / project
+    known = stages(root)
+    if stage not in known:
+        raise StageUnknown(stage, known, f"{project}/shell.py")
+    if str(checkout) not in sys.path:
+        sys.path.insert(0, str(checkout))
+    cls = _stage_class(f"{project}.env_{stage}")
+    folders: tuple[Path, ...] = (root / ".bin",)
+    if app:
+        cls = types.new_class(f"{cls.__name__}Of{app}", (_stage_class(f"{project}.{app}.env_comm"), cls))
+        folders = (root / app / ".bin", *folders)
+    env = cls(
+        checkout=checkout,
+        root=root,
+        app=app,
+        stage=stage,
+        instance=instance,
+        state=state_home() / instance / f"{project}-{stage}",
+        path=_path(checkout, folders),
+    )
+    env.fields()
+    return env
+
+
+def stages(root: Path) -> tuple[str, ...]:
+    """The stages that a project defines, ``host`` first, then in the order in which a change travels."""
+    order = ("host", "test", "local", "stage", "prod")
+    names = [file.stem.removeprefix("env_") for file in root.glob("env_*.py") if file.stem != "env_comm"]
+    return tuple(sorted(names, key=lambda name: (order.index(name) if name in order else len(order), name)))
+
+
+def state_home() -> Path:
+    """Where stages keep their state: outside the checkout, so that cleaning it loses nothing."""
+    configured = os.environ.get("XDG_STATE_HOME", "")
+    base = Path(configured) if configured.startswith("/") else Path("~/.local/state").expanduser()
+    return base / "plasma"
+
+
+def derived_instance(checkout: str) -> str:
+    """The instance that follows from a checkout's path: six hexadecimal digits."""
+    return hashlib.sha256(os.fsencode(checkout)).hexdigest()[:6]
+
+
+def ports_file(state: Path) -> Path:
+    """Where the ports that ``bootstrap`` chose are remembered, as a JSON object of field names and numbers."""
+    return state / "ports.json"
+
+
+def secret_file(state: Path, name: str) -> Path:
+    return state / "secrets" / name
+
+
+def _path(checkout: Path, folders: tuple[Path, ...]) -> tuple[Path, ...]:
+    return (*folders, checkout / "comm/bin", checkout / ".deps/bin", checkout / ".venv/bin")
+
+
+def _stage_class(module_name: str) -> type[StageEnv]:
+    module = importlib.import_module(module_name)
+    defined = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, StageEnv) and value.__module__ == module_name
+    ]
+    if len(defined) != 1:
+        raise EnvInvalid([f"{module.__file__}: must define one subclass of StageEnv, and defines {len(defined)}"])
+    return defined[0]
+
+
+def _lineage(cls: type[Env]) -> Iterator[type[Env]]:
+    """The environment classes from ``Env`` down to ``cls``."""
+    return (base for base in reversed(cls.__mro__) if issubclass(base, Env))
+
+
+class _Reading:
+    """One pass over an environment's classes that collects fields and every mistake."""
+
+    def __init__(self, env: Env) -> None:
+        self._env = env
+        self._lineage = list(_lineage(type(env)))
+        self._mistakes: list[str] = []
+
+    def fields(self) -> tuple[Field, ...]:
+        declared = self._declared()
+        self._refuse_undeclared(declared)
+        remembered = self._remembered_ports()
+        chosen = 0
+        found: list[Field] = []
+        for name, (owner, hint) in declared.items():
+            value = self._value(name, owner)
+            if isinstance(value, _ChosenPort):
+                value = remembered.get(name, self._derived_port(chosen))
+                chosen += 1
+                self._env.__dict__[name] = value
+            elif isinstance(value, _GeneratedSecret):
+                value = Secret(secret_file(cast(StageEnv, self._env).state, name))
+                self._env.__dict__[name] = value
+            if value is not _MISSING:
+                self._check(name, value, hint)
+            found.append(Field(name=name, variable=_variable(name, owner, value), value=value))
+        if self._mistakes:
+            raise EnvInvalid(self._mistakes)
+        return tuple(found)
+
+    def _declared(self) -> dict[str, tuple[type[Env], Any]]:
+        """Field name → the class that declares it first, and its type."""
+        declared: dict[str, tuple[type[Env], Any]] = {}
+        for cls in self._lineage:
+            try:
+                hints = get_type_hints(cls, include_extras=True)
+            except NameError as error:
+                self._mistakes.append(f"{_file(cls)}: {cls.__name__}: {error}")
+                continue
+            for name in inspect.get_annotations(cls):
+                if not name.startswith("_") and get_origin(hints[name]) is not ClassVar:
+                    declared.setdefault(name, (cls, hints[name]))
+            for name, attribute in vars(cls).items():
+                if isinstance(attribute, functools.cached_property):
+                    returned = get_type_hints(attribute.func, include_extras=True).get("return")
+                    declared.setdefault(name, (cls, returned))
+        return declared
+
+    def _refuse_undeclared(self, declared: Mapping[str, object]) -> None:
+        """A value without a field is most often a field's name with a slip of the finger."""
+        import difflib
+
+        for cls in self._lineage:
+            for name, value in vars(cls).items():
+                plain = not name.startswith("_") and not callable(value) and not hasattr(value, "__get__")
+                if plain and name not in ("prefix", "standard_variables", *declared):
+                    close = difflib.get_close_matches(name, declared, n=1)
+                    meant = f"; {close[0]} was meant?" if close else ""
+                    self._mistakes.append(f"{_file(cls)}: {name}: no such field{meant}")
+
+    def _value(self, name: str, owner: type[Env]) -> Any:
+        try:
+            return getattr(self._env, name)
+        except AttributeError:
+            if not hasattr(type(self._env), name):
+                wanting = type(self._env)
+                self._mistakes.append(f"{_file(wanting)}: {name}: has no value (declared in {_file(owner)})")
+                return _MISSING
+            raise
+
+    def _check(self, name: str, value: object, hint: Any) -> None:
+        fault = _type_fault(value, hint)
+        if fault:
+            setter = next((cls for cls in reversed(self._lineage) if name in vars(cls)), type(self._env))
+            self._mistakes.append(f"{_file(setter)}: {name}: {fault}, not {value!r}")
+
+    def _remembered_ports(self) -> dict[str, int]:
+        if not isinstance(self._env, StageEnv):
+            return {}
+        file = ports_file(self._env.state)
+        try:
+            remembered = json.loads(file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except (ValueError, OSError) as error:
+            self._mistakes.append(f"{file}: unreadable ({error}); ht.bootstrap --new-ports chooses ports again")
+            return {}
+        return dict(remembered)
+
+    def _derived_port(self, position: int) -> int:
+        env = cast(StageEnv, self._env)
+        seed = f"{env.instance}/{env.root.name}/{env.stage}".encode()
+        block = int.from_bytes(hashlib.sha256(seed).digest()[:4], "big") % PORT_BLOCKS
+        return FIRST_DERIVED_PORT + block * PORT_BLOCK + position
+
+
+_MISSING = object()
+
+
+def _variable(name: str, owner: type[Env], value: object) -> str:
+    if name in owner.standard_variables:
+        return owner.standard_variables[name]
+    return f"{owner.prefix}_{name.upper()}" + ("_FILE" if isinstance(value, Secret) else "")
+
+
+def _type_fault(value: object, hint: Any) -> str:
+    """What the value should have been, or nothing when it is that."""
+    if hint == Port:
+        fine = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 65_535
+        return "" if fine else "must be a port, 1 to 65535"
+    if get_origin(hint) is Literal:
+        choices = get_args(hint)
+        return "" if value in choices else f"must be one of {', '.join(map(repr, choices))}"
+    if get_origin(hint) is tuple:
+        item = get_args(hint)[0]
+        fine = isinstance(value, tuple) and all(isinstance(part, item) for part in value)
+        return "" if fine else f"must be a tuple of {item.__name__}"
+    if hint in (str, int, float, bool, Path, Secret):
+        fine = isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
+        return "" if fine else f"must be {hint.__name__}"
+    return f"has a type that a field may not have ({hint})"
+
+
+def _file(cls: type) -> str:
+    """The file of a class. A class combined from two has the app's file."""
+    for base in cls.__mro__:
+        module = sys.modules.get(base.__module__)
+        file = getattr(module, "__file__", None)
+        if file and base.__module__ != "types":
+            return os.path.relpath(str(file))
+    return str(cls.__module__)

@@ -1,0 +1,168 @@
+"""Every failure that a user can see, with its exit status and what to do next.
+
+``PlError``
+ ├── ``UsageError``            2   what was typed makes no sense
+ │    ├── ``StageUnknown``
+ │    └── ``NotInStage``
+ ├── ``EnvInvalid``            1   fields of a stage are wrong; all of them at once
+ ├── ``VenvFailed``            1   .venv could not be made; the old one, if any, stays
+ ├── ``CommandFailed``         1   a program that was started ended with an error
+ ├── ``CommandMissing``        1   a program is not there
+ ├── ``CommandTimedOut``       1
+ ├── ``StageUnsupported``      1   this stage cannot do that (yet), and what can
+ ├── ``StateInvalid``          1   the state directory is damaged, too new or open to others
+ ├── ``StateBusy``             1   another command holds the stage
+ ├── ``PortTaken``             1   a remembered port is in somebody else's hands
+ ├── ``ServerFailed``          1   a server did not come up; its last log lines are in the message
+ ├── ``StageDown``             1   the command needs a running stage
+ ├── ``SmokeFailed``           1   the stage runs, but a photo did not get through
+ ├── ``StepsFailed``           1   one or more steps of a plan failed; holds their errors
+ ├── ``SuitesFailed``          1   tests are red, or left out where none may be
+ └── ``Declined``              1   asked, and the answer was no
+
+Any other exception is a bug: ``pl.cli.door`` writes its traceback to a log and exits with 3.
+"""
+
+from collections.abc import Sequence
+
+
+class PlError(Exception):
+    """What happened, why, and what to type next.
+
+    ``what`` is one line. ``why`` may have several (the end of a log, a list of mistakes). ``hint`` is a command or an
+    action. No argument may hold a secret: all three are printed.
+    """
+
+    exit_status = 1
+
+    def __init__(self, what: str, *, why: str = "", hint: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.why = why
+        self.hint = hint
+
+    def __str__(self) -> str:
+        lines = [self.what]
+        lines += [f"  {line}" for line in self.why.splitlines()]
+        if self.hint:
+            lines.append(f"  → {self.hint}")
+        return "\n".join(lines)
+
+
+class UsageError(PlError):
+    """The command line makes no sense."""
+
+    exit_status = 2
+
+
+class StageUnknown(UsageError):
+    """A stage was named that the project does not define."""
+
+    def __init__(self, stage: str, known: Sequence[str], command: str) -> None:
+        super().__init__(
+            f"no stage is called {stage!r}" if stage else "a stage must be named",
+            why=f"stages: {', '.join(known)}",
+            hint=f"{command} {known[0] if known else 'STAGE'}",
+        )
+
+
+class NotInStage(UsageError):
+    """A command that works on a stage was called outside a shell."""
+
+    def __init__(self, command: str, opener: str) -> None:
+        super().__init__(f"{command} works inside a stage's shell, and this is none", hint=f"{opener} -- {command}")
+
+
+class EnvInvalid(PlError):
+    """Fields of a stage's environment are wrong. ``mistakes`` names each with its file."""
+
+    def __init__(self, mistakes: Sequence[str]) -> None:
+        self.mistakes = tuple(mistakes)
+        count = len(self.mistakes)
+        super().__init__(
+            f"the environment has {count} wrong field{'s' if count > 1 else ''}",
+            why="\n".join(self.mistakes),
+            hint="mend the named files; pl.env documents the types that a field may have",
+        )
+
+
+class VenvFailed(PlError):
+    """``.venv`` could not be made. What was there before is still in place."""
+
+
+class CommandFailed(PlError):
+    """A program ended with an error. ``status`` is its exit status, negative for a signal."""
+
+    def __init__(self, argv: Sequence[str], status: int, output: str, *, hint: str = "") -> None:
+        self.status = status
+        self.output = output
+        ending = f"exit status {status}" if status >= 0 else f"signal {-status}"
+        super().__init__(f"{argv[0]} failed ({ending})", why=_last_lines(output), hint=hint)
+
+
+class CommandMissing(PlError):
+    """A program that is needed is not there."""
+
+    def __init__(self, name: str, *, hint: str = "") -> None:
+        super().__init__(f"{name} was not found", hint=hint or "pl.doctor checks this machine")
+
+
+class CommandTimedOut(PlError):
+    """A program did not end in time and was killed."""
+
+    def __init__(self, argv: Sequence[str], timeout_s: float, output: str = "") -> None:
+        super().__init__(f"{argv[0]} did not end within {timeout_s:g} s", why=_last_lines(output))
+
+
+class StageUnsupported(PlError):
+    """The stage cannot do that; the message says what is missing or what it has instead."""
+
+
+class StateInvalid(PlError):
+    """The state directory cannot be used as it is."""
+
+
+class StateBusy(PlError):
+    """Another command is changing the stage."""
+
+
+class PortTaken(PlError):
+    """A port that this instance remembered is used by a process that is not its own."""
+
+
+class ServerFailed(PlError):
+    """A server did not come up."""
+
+    def __init__(self, name: str, why: str, log_tail: str, *, hint: str) -> None:
+        super().__init__(f"{name} {why}", why=_last_lines(log_tail), hint=hint)
+
+
+class StageDown(PlError):
+    """The command needs a stage that runs."""
+
+
+class SmokeFailed(PlError):
+    """The stage runs, but the smoke test found it not to work."""
+
+
+class StepsFailed(PlError):
+    """Steps of a plan failed. ``failures`` maps their names to the errors."""
+
+    def __init__(self, failures: dict[str, PlError], skipped: Sequence[str]) -> None:
+        self.failures = failures
+        why = "\n".join(f"{name}: {error}" for name, error in failures.items())
+        if skipped:
+            why += f"\nnot tried, because of that: {', '.join(skipped)}"
+        super().__init__(f"{', '.join(failures)} failed", why=why)
+
+
+class SuitesFailed(PlError):
+    """Test suites are red, or were left out where none may be."""
+
+
+class Declined(PlError):
+    """A question was answered with no, or could not be asked."""
+
+
+def _last_lines(output: str, count: int = 15) -> str:
+    return "\n".join(output.rstrip().splitlines()[-count:])

@@ -1,0 +1,148 @@
+"""The only place that starts a process: argv lists, deadlines, signals passed on, no shell.
+
+A secret never goes into an argv: pass it in ``env``, in a file, or as ``input``.
+``subprocess`` is imported where it is used, because every shell imports this package and most of them start nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pl.errors import CommandFailed, CommandMissing, CommandTimedOut
+
+if TYPE_CHECKING:
+    import subprocess
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What a finished program left: ``status`` is negative for a signal."""
+
+    argv: tuple[str, ...]
+    status: int
+    stdout: str
+    stderr: str
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    input: str = "",
+    timeout_s: float | None = None,
+    check: bool = True,
+    pass_fds: Sequence[int] = (),
+) -> Result:
+    """Run a program to its end and return what it printed.
+
+    Raises CommandMissing, CommandTimedOut (the program is killed) and, with ``check``, CommandFailed.
+    """
+    import subprocess
+
+    words = [str(word) for word in argv]
+    try:
+        done = subprocess.run(
+            words,
+            env=None if env is None else dict(env),
+            cwd=cwd,
+            input=input,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout_s,
+            pass_fds=tuple(pass_fds),
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise _missing(words, cwd, error) from None
+    except subprocess.TimeoutExpired as error:
+        output = error.stderr or error.stdout or b""
+        raise CommandTimedOut(words, error.timeout, _text(output)) from None
+    if check and done.returncode != 0:
+        raise CommandFailed(words, done.returncode, done.stderr or done.stdout)
+    return Result(argv=tuple(words), status=done.returncode, stdout=done.stdout, stderr=done.stderr)
+
+
+def attach(
+    argv: Sequence[str | Path],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    stdout: int | None = None,
+    pass_fds: Sequence[int] = (),
+) -> int:
+    """Run a program on this process's own streams and return its status as a shell would (128 + n for signal n).
+
+    SIGTERM and SIGHUP are passed on. The terminal sends SIGINT to both, and only the program answers it.
+    ``stdout`` may name another descriptor for the program's standard output.
+    """
+    import subprocess
+
+    words = [str(word) for word in argv]
+    try:
+        child = subprocess.Popen(
+            words, env=None if env is None else dict(env), cwd=cwd, stdout=stdout, pass_fds=tuple(pass_fds)
+        )
+    except FileNotFoundError as error:
+        raise _missing(words, cwd, error) from None
+    with _signals_passed_on(child):
+        status = child.wait()
+    return status if status >= 0 else 128 - status
+
+
+def start_detached(argv: Sequence[str | Path], *, env: Mapping[str, str], cwd: Path, log: Path) -> int:
+    """Start a program in a session of its own, its output appended to ``log``, and return its process id."""
+    import subprocess
+
+    words = [str(word) for word in argv]
+    with log.open("ab") as sink:
+        try:
+            child = subprocess.Popen(
+                words,
+                env=dict(env),
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except FileNotFoundError as error:
+            raise _missing(words, cwd, error) from None
+    return child.pid
+
+
+class _signals_passed_on:  # noqa: N801
+    """While inside, SIGTERM and SIGHUP go to the child and SIGINT is left to it."""
+
+    def __init__(self, child: subprocess.Popen[Any]) -> None:
+        self._child = child
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> None:
+        import threading
+
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            self._before[number] = signal.signal(number, lambda received, _frame: self._child.send_signal(received))
+        self._before[signal.SIGINT] = signal.signal(signal.SIGINT, lambda _received, _frame: None)
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+def _missing(argv: Sequence[str], cwd: Path | None, error: FileNotFoundError) -> CommandMissing:
+    if cwd is not None and not os.path.isdir(cwd):  # noqa: PTH112
+        return CommandMissing(str(cwd), hint="the working directory is gone")
+    return CommandMissing(error.filename or argv[0])
+
+
+def _text(output: str | bytes) -> str:
+    return output.decode(errors="replace") if isinstance(output, bytes) else output

@@ -1,0 +1,27 @@
+"""🏠 host: the platform as processes on this machine. No Docker, no root."""
+
+from pl.env import Port, Secret, chosen_port, generated_secret
+
+from hmlet.env_comm import HmletEnv
+
+
+class HostEnv(HmletEnv):
+    """Embedded PostgreSQL, Redis and S3 server from Python wheels, with web, worker and beat beside them."""
+
+    emoji = "🏠"
+    runs_on = "host"
+
+    web_host = "localhost"
+    web_port = chosen_port()
+    storage_host = "localhost"
+    storage_port = chosen_port()
+    database_port: Port = chosen_port()
+    redis_port: Port = chosen_port()
+
+    database_password: Secret = generated_secret()
+    redis_password: Secret = generated_secret()
+    storage_access_key: Secret = generated_secret()
+    storage_secret_key: Secret = generated_secret()
+
+    web_threads: int = 8
+    worker_processes: int = 2
