@@ -17,7 +17,10 @@
  ├── ``StageDown``             1   the command needs a running stage
  ├── ``SmokeFailed``           1   the stage runs, but a photo did not get through
  ├── ``StepsFailed``           1   one or more steps of a plan failed; holds their errors
+ ├── ``SuitesInvalid``         1   suites.toml makes no sense
  ├── ``SuitesFailed``          1   tests are red, or left out where none may be
+ ├── ``LockFailed``            1   a lock could not be refreshed; all locks are as they were
+ ├── ``MachineUnfit``          1   pl.doctor found something that is required and wrong
  └── ``Declined``              1   asked, and the answer was no
 
 Any other exception is a bug: ``pl.cli.door`` writes its traceback to a log and exits with 3.
@@ -156,8 +159,20 @@ class StepsFailed(PlError):
         super().__init__(f"{', '.join(failures)} failed", why=why)
 
 
+class SuitesInvalid(PlError):
+    """suites.toml says something that makes no sense."""
+
+
 class SuitesFailed(PlError):
     """Test suites are red, or were left out where none may be."""
+
+
+class LockFailed(PlError):
+    """A lock could not be refreshed. All locks are as they were."""
+
+
+class MachineUnfit(PlError):
+    """Something that is required on this machine is wrong."""
 
 
 class Declined(PlError):
