@@ -1,0 +1,36 @@
+"""The Celery application: ``celery -A config worker`` and ``celery -A config beat``."""
+
+import os
+from typing import Any
+
+from celery import Celery
+from celery.signals import setup_logging, task_prerun, worker_process_init
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+app = Celery("hmlet")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+# Celery's fixup would close the database connection around every task; connections_refresh keeps those that still work.
+app.conf["CELERY_DB_REUSE_MAX"] = 1_000_000_000
+app.autodiscover_tasks()
+
+
+@setup_logging.connect
+def logging_keep(**_: Any) -> None:
+    """Leave logging as Django's settings made it: a receiver here stops Celery from setting up its own."""
+
+
+@task_prerun.connect
+def connections_refresh(**_: Any) -> None:
+    """Drop database connections that broke or grew old, as Django does before a request."""
+    from django.db import close_old_connections
+
+    close_old_connections()
+
+
+@worker_process_init.connect
+def worker_warm(**_: Any) -> None:
+    """Pay for connections and imports before the first job rather than in it."""
+    from gallery.warm import connections_open
+
+    connections_open()

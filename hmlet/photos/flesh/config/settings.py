@@ -1,0 +1,245 @@
+"""Settings of web, worker and beat, all from environment variables (the table in doc/architecture.rst)."""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from config.environ import Environ
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = Environ(os.environ)
+
+SECRET_KEY = env.text("DJANGO_SECRET_KEY")
+PUBLIC_URL = env.url("PUBLIC_URL")
+PHOTO_MAX_BYTES = env.integer("PHOTO_MAX_BYTES", 100 * 1024 * 1024)
+LOG_LEVEL = env.text("LOG_LEVEL", "INFO").upper()
+
+_public = urlsplit(PUBLIC_URL)
+_https = _public.scheme == "https"
+
+DEBUG = False
+ALLOWED_HOSTS = [_public.hostname or "", "localhost", "127.0.0.1", "[::1]"]
+CSRF_TRUSTED_ORIGINS = [f"{_public.scheme}://{_public.netloc}"] if _public.netloc else []
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "ops",
+    "jobs",
+    "gallery",
+]
+
+MIDDLEWARE = [
+    "ops.middleware.RequestIdMiddleware",
+    "ops.middleware.ProbesMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "ops.middleware.ContentSecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# Database
+
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+_database_host = env.text("DATABASE_HOST", "")
+if _database_host:
+    DATABASES = {
+        "default": {
+            "ENGINE": "django.db.backends.postgresql",
+            "HOST": _database_host,
+            "PORT": env.integer("DATABASE_PORT", 5432),
+            "NAME": env.text("DATABASE_NAME"),
+            "USER": env.text("DATABASE_USER"),
+            "PASSWORD": env.text("DATABASE_PASSWORD"),
+            "CONN_MAX_AGE": 600,
+            "CONN_HEALTH_CHECKS": True,
+            "OPTIONS": {"connect_timeout": 5, "options": "-c idle_in_transaction_session_timeout=60s"},
+        }
+    }
+else:
+    DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": env.text("DATABASE_NAME")}}
+
+# Object storage: two private buckets, never listed or read without a signature
+
+S3_ENDPOINT_URL = env.url("S3_ENDPOINT_URL")
+S3_PUBLIC_ENDPOINT_URL = env.url("S3_PUBLIC_ENDPOINT_URL", S3_ENDPOINT_URL)
+
+_bucket = {
+    "endpoint_url": S3_ENDPOINT_URL,
+    "public_endpoint_url": S3_PUBLIC_ENDPOINT_URL,
+    "access_key": env.text("S3_ACCESS_KEY"),
+    "secret_key": env.text("S3_SECRET_KEY"),
+    "region_name": "us-east-1",
+}
+STORAGES = {
+    "originals": {
+        "BACKEND": "gallery.buckets.OriginalsBucket",
+        "OPTIONS": {**_bucket, "bucket_name": env.text("S3_ORIGINALS_BUCKET", "hmlet-originals")},
+    },
+    "thumbnails": {
+        "BACKEND": "gallery.buckets.ThumbnailsBucket",
+        "OPTIONS": {**_bucket, "bucket_name": env.text("S3_THUMBNAILS_BUCKET", "hmlet-thumbnails")},
+    },
+    # Nothing may be stored by accident: a FileField without a named storage has nowhere to go.
+    "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+# A photo up to this size is received in memory, a larger one in a temporary file.
+FILE_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024
+
+# Static files. Without STATIC_ROOT whitenoise serves them from the packages, so a stage of processes collects nothing.
+
+STATIC_URL = "/static/"
+STATIC_ROOT = env.text("STATIC_ROOT", "") or None
+WHITENOISE_USE_FINDERS = STATIC_ROOT is None
+
+# Sign-in
+
+LOGIN_URL = "admin:login"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+SIMPLE_JWT = {
+    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=15),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=1),
+    # A changed password ends the tokens that were given for the old one.
+    "CHECK_REVOKE_TOKEN": True,
+}
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework_simplejwt.authentication.JWTAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser", "rest_framework.parsers.MultiPartParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "ops.api.exception_handler",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "hmlet photos",
+    "DESCRIPTION": "Post photos; list, publish and draft them. Only thumbnails are ever served.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+
+# The browser's side of security
+
+X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _https else None
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = _https
+SESSION_COOKIE_HTTPONLY = True
+
+# Language and time
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+
+# Queue
+
+REDIS_HOST = env.text("REDIS_HOST")
+REDIS_PORT = env.integer("REDIS_PORT", 6379)
+CELERY_BROKER_URL = f"redis://:{quote(env.text('REDIS_PASSWORD'), safe='')}@{REDIS_HOST}:{REDIS_PORT}/0"
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    # Longer than the longest task. Rows' leases, not this, bring back the work of a killed worker.
+    "visibility_timeout": 180,
+    "unacked_restore_interval": 5,
+    "unacked_restore_throttle": 1,
+    "socket_connect_timeout": 2,
+    "socket_timeout": 15,
+    "socket_keepalive": True,
+}
+CELERY_TASK_DEFAULT_QUEUE = "hmlet"
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SOFT_TIME_LIMIT = 90
+CELERY_TASK_TIME_LIMIT = 120
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 20
+CELERY_TIMEZONE = TIME_ZONE
+CELERY_BEAT_SCHEDULE = {
+    "reconcile jobs": {"task": "jobs.reconcile", "schedule": 5, "options": {"expires": 10}},
+    "sweep unreferenced objects": {"task": "gallery.objects_sweep", "schedule": 3600, "options": {"expires": 3600}},
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"request_id": {"()": "ops.request_id.RequestIdFilter"}},
+    "formatters": {
+        "line": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"},
+    },
+    "handlers": {
+        "stdout": {
+            "class": "logging.StreamHandler",
+            "stream": "ext://sys.stdout",
+            "formatter": "line",
+            "filters": ["request_id"],
+        },
+    },
+    "root": {"handlers": ["stdout"], "level": LOG_LEVEL},
+    "loggers": {
+        "django": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
+        "django.server": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
+        # One line per task, twice: the job rows tell the same and more.
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
+        "botocore": {"level": "WARNING"},
+        "PIL": {"level": "WARNING"},
+    },
+}
+
+env.check()

@@ -1,0 +1,38 @@
+"""Every address of the platform, but for the probes (ops.middleware)."""
+
+from django.contrib import admin
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from rest_framework.permissions import AllowAny
+from rest_framework_simplejwt.views import TokenObtainPairView, TokenRefreshView
+
+from ops.views import status
+
+admin.site.site_header = admin.site.site_title = "hmlet photos"
+admin.site.index_title = "Administration"
+
+docs = SpectacularSwaggerSplitView.as_view(
+    url_name="schema", permission_classes=[AllowAny], authentication_classes=[]
+)
+
+urlpatterns = [
+    path("api/v1/token/", TokenObtainPairView.as_view(), name="token"),
+    path("api/v1/token/refresh/", TokenRefreshView.as_view(), name="token-refresh"),
+    path(
+        "api/v1/schema/",
+        SpectacularAPIView.as_view(permission_classes=[AllowAny], authentication_classes=[]),
+        name="schema",
+    ),
+    path("api/v1/docs/", docs, name="docs"),
+    path("docs/", docs, name="docs-short"),
+    path("api/v1/", include("gallery.api.urls")),
+    path("admin/", admin.site.urls),
+    path("status/", status, name="status"),
+    path("healthcheck", status),
+    path("healthcheck/", status),
+]
+
+handler400 = "ops.api.bad_request"
+handler403 = "ops.api.permission_denied"
+handler404 = "ops.api.not_found"
+handler500 = "ops.api.server_error"

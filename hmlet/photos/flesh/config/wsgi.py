@@ -1,0 +1,13 @@
+"""The WSGI application: ``gunicorn config.wsgi --worker-class gthread``."""
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+from django.core.wsgi import get_wsgi_application
+
+application = get_wsgi_application()
+
+from gallery.warm import modules_import
+
+modules_import()

@@ -1,0 +1,77 @@
+"""Photos for those who run the platform: thumbnails to look at, texts to correct, never the original."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from gallery.models import Photo
+from gallery.originals import THUMBNAIL_KIND
+from gallery.selectors import photo_view, photos_with_images
+from gallery.services import photo_delete
+
+
+@admin.register(Photo)
+class PhotoAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """No file field: Django's widget for one links to the file."""
+
+    list_display = ("image", "name", "owner", "status", "draft", "publish_date", "size", "created")
+    list_display_links = ("image", "name")
+    list_filter = ("original__state", "draft", "publish_date", "created", ("owner", admin.RelatedOnlyFieldListFilter))
+    search_fields = ("name", "caption", "owner__username")
+    search_help_text = "Part of a name, a caption or a username"
+    list_per_page = 50
+    show_full_result_count = False
+    fields = ("image", "id", "name", "owner", "caption", "draft", "publish_date", "status", "failure", "size", "created")
+    readonly_fields = fields
+    actions = ("delete_selected",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Photo]:
+        return photos_with_images(super().get_queryset(request))
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Photo | None = None) -> bool:
+        return False
+
+    def delete_model(self, request: HttpRequest, obj: Photo) -> None:
+        photo_delete(photo=obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Photo]) -> None:
+        for photo in queryset:
+            photo_delete(photo=photo)
+
+    @admin.display(description="image")
+    def image(self, photo: Photo) -> SafeString | str:
+        view = photo_view(photo, viewer=photo.owner)
+        shown = view.thumbnails.get(THUMBNAIL_KIND)
+        if shown is None:
+            return "–"
+        return format_html(
+            '<img src="{}" width="{}" height="{}" alt="{}" loading="lazy">',
+            shown.jpeg,
+            shown.width,
+            shown.height,
+            photo.name,
+        )
+
+    @admin.display(description="status", ordering="original__state")
+    def status(self, photo: Photo) -> str:
+        return photo.original.get_state_display()
+
+    @admin.display(description="failure")
+    def failure(self, photo: Photo) -> str:
+        return photo.original.failure_message or "–"
+
+    @admin.display(description="size", ordering="original__width")
+    def size(self, photo: Photo) -> str:
+        return f"{photo.original.width}×{photo.original.height}"
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Only the photos: what hangs on them goes by the service."""
+        photos = [str(photo) for photo in objs]
+        return photos, {"photos": len(photos)}, set(), []

@@ -1,0 +1,145 @@
+"""The photos API: from requests to services and selectors, and back."""
+
+import uuid
+from typing import Any
+
+from django.conf import settings
+from django_filters.rest_framework import DjangoFilterBackend
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from rest_framework import status
+from rest_framework.parsers import JSONParser, MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from gallery import selectors, services
+from gallery.api.filters import PhotoFilter
+from gallery.api.pagination import ORDERINGS, PAGE_SIZE, PAGE_SIZE_MAX, page_requested, page_url
+from gallery.api.prefer import WAIT_MAX_S, photo_await, wait_preferred
+from gallery.api.serializers import (
+    PhotoCreateSerializer,
+    PhotoPageSerializer,
+    PhotoPatchSerializer,
+    PhotoReplaceSerializer,
+    PhotoSerializer,
+)
+from gallery.errors import ImageBytesLimit
+from gallery.models import Photo
+from ops.api import ErrorSerializer
+
+FORM_OVERHEAD_BYTES = 64 * 1024
+"""What the other fields and the boundaries of a form may add to the image."""
+
+READ_ERRORS: dict[int, Any] = {401: ErrorSerializer, 404: ErrorSerializer}
+WRITE_ERRORS: dict[int, Any] = {code: ErrorSerializer for code in (400, 401, 403, 404, 409, 413, 503)}
+CREATE_ERRORS: dict[int, Any] = {code: ErrorSerializer for code in (400, 401, 409, 413, 503)}
+
+
+def _parameter(name: str, kind: Any, description: str, **more: Any) -> OpenApiParameter:
+    return OpenApiParameter(name, kind, OpenApiParameter.QUERY, description=description, **more)
+
+
+@extend_schema_view(
+    list=extend_schema(
+        summary="Photos, newest first",
+        description="Published photos of everyone and all of the caller's own.",
+        parameters=[
+            _parameter("ordering", OpenApiTypes.STR, "Drafts come last in both.", enum=list(ORDERINGS)),
+            _parameter("cursor", OpenApiTypes.STR, "From `next` or `previous`."),
+            _parameter("page_size", OpenApiTypes.INT, f"1 to {PAGE_SIZE_MAX}, default {PAGE_SIZE}."),
+        ],
+        responses={200: PhotoPageSerializer, 400: ErrorSerializer, 401: ErrorSerializer},
+    ),
+    retrieve=extend_schema(summary="One photo", responses={200: PhotoSerializer, **READ_ERRORS}),
+    create=extend_schema(
+        summary="Post a photo",
+        description="Answers when the original and the photo are durable; the thumbnail follows.",
+        parameters=[
+            OpenApiParameter(
+                "Prefer",
+                OpenApiTypes.STR,
+                OpenApiParameter.HEADER,
+                description=f"`wait=N`, N up to {WAIT_MAX_S}: wait that many seconds for the thumbnail.",
+            )
+        ],
+        request={"multipart/form-data": PhotoCreateSerializer},
+        responses={201: PhotoSerializer, **CREATE_ERRORS},
+    ),
+    update=extend_schema(
+        summary="Replace a photo's texts, and its image if one is sent",
+        request={"multipart/form-data": PhotoReplaceSerializer, "application/json": PhotoReplaceSerializer},
+        responses={200: PhotoSerializer, **WRITE_ERRORS},
+    ),
+    partial_update=extend_schema(
+        summary="Change what is sent",
+        request={"multipart/form-data": PhotoPatchSerializer, "application/json": PhotoPatchSerializer},
+        responses={200: PhotoSerializer, **WRITE_ERRORS},
+    ),
+    destroy=extend_schema(
+        summary="Delete a photo", responses={204: None, 403: ErrorSerializer, **READ_ERRORS}
+    ),
+)
+class PhotoViewSet(GenericViewSet[Photo]):
+    """Photos."""
+
+    queryset = Photo.objects.none()
+    serializer_class = PhotoSerializer
+    parser_classes = (MultiPartParser, JSONParser)
+    filter_backends = (DjangoFilterBackend,)
+    filterset_class = PhotoFilter
+    lookup_value_converter = "uuid"
+    pagination_class = None
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """After authentication, before any of the body is read."""
+        super().initial(request, *args, **kwargs)
+        length = request.META.get("CONTENT_LENGTH") or "0"
+        if length.isdecimal() and int(length) > settings.PHOTO_MAX_BYTES + FORM_OVERHEAD_BYTES:
+            raise ImageBytesLimit(settings.PHOTO_MAX_BYTES)
+
+    def list(self, request: Request) -> Response:
+        photos = self.filter_queryset(selectors.photos_visible(viewer=request.user))
+        page = page_requested(photos, request)
+        return Response(
+            {
+                "next": page_url(request, page.next),
+                "previous": page_url(request, page.previous),
+                "results": [self._shown(photo) for photo in page.photos],
+            }
+        )
+
+    def retrieve(self, request: Request, pk: uuid.UUID) -> Response:
+        return Response(self._shown(selectors.photo_get(viewer=request.user, photo_id=pk)))
+
+    def create(self, request: Request) -> Response:
+        given = PhotoCreateSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        photo = services.photo_create(owner=request.user, **given.validated_data)
+        headers = {"Location": request.build_absolute_uri(f"{request.path}{photo.pk}/")}
+        wait = wait_preferred(request.headers.get("Prefer"))
+        if wait is not None:
+            photo_await(photo.pk, timeout_s=wait, state=selectors.photo_state)
+            headers["Preference-Applied"] = f"wait={wait}"
+        return Response(self._reread(photo), status=status.HTTP_201_CREATED, headers=headers)
+
+    def update(self, request: Request, pk: uuid.UUID) -> Response:
+        return self._change(request, pk, PhotoReplaceSerializer(data=request.data))
+
+    def partial_update(self, request: Request, pk: uuid.UUID) -> Response:
+        return self._change(request, pk, PhotoPatchSerializer(data=request.data, partial=True))
+
+    def destroy(self, request: Request, pk: uuid.UUID) -> Response:
+        services.photo_delete(photo=selectors.photo_get_own(viewer=request.user, photo_id=pk))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    def _change(self, request: Request, pk: uuid.UUID, given: PhotoReplaceSerializer) -> Response:
+        photo = selectors.photo_get_own(viewer=request.user, photo_id=pk)
+        given.is_valid(raise_exception=True)
+        return Response(self._reread(services.photo_update(photo=photo, **given.validated_data)))
+
+    def _reread(self, photo: Photo) -> Any:
+        return self._shown(selectors.photo_get(viewer=self.request.user, photo_id=photo.pk))
+
+    def _shown(self, photo: Photo) -> Any:
+        return PhotoSerializer(selectors.photo_view(photo, viewer=self.request.user)).data

@@ -1,0 +1,192 @@
+"""The two private buckets. Originals are written and read by the platform alone; thumbnails are shown by signed URL."""
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from io import BytesIO
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Protocol, cast
+from urllib.parse import quote
+
+import boto3
+from botocore.auth import S3SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+from botocore.config import Config
+from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
+from django.core.files.base import File
+from django.core.files.storage import storages
+from storages.backends.s3 import S3Storage
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+CONFIG = Config(
+    signature_version="s3v4",
+    s3={"addressing_style": "path"},
+    connect_timeout=2,
+    read_timeout=15,
+    retries={"mode": "standard", "total_max_attempts": 3},
+    max_pool_connections=32,
+    # Not every S3 server knows the checksums that boto3 sends and expects by default.
+    request_checksum_calculation="when_required",
+    response_checksum_validation="when_required",
+)
+URL_WINDOW = timedelta(minutes=15)
+URL_LIFE = timedelta(hours=1)
+
+
+class Bucket(Protocol):
+    """What the gallery asks of a bucket. Keys are made by us and unique: writing the same one again is the same write."""
+
+    def write(self, key: str, content: IO[bytes], content_type: str) -> None: ...
+
+    def read(self, key: str) -> bytes:
+        """Raises FileNotFoundError."""
+
+    def discard(self, key: str) -> None:
+        """Delete; no error if there is none."""
+
+    def keys(self, *, older_than: datetime) -> Iterator[str]:
+        """All keys last written before then."""
+
+
+class ShownBucket(Bucket, Protocol):
+    """A bucket whose objects people may look at."""
+
+    def signed_url(self, key: str, content_type: str) -> str: ...
+
+
+class WindowedAuth(S3SigV4QueryAuth):
+    """Signs for the start of the current window rather than for now, so that a URL stays the same for a while: browsers
+    and proxies cache by it."""
+
+    def __init__(self, credentials: Credentials, region: str, moment: datetime) -> None:
+        super().__init__(credentials, "s3", region, expires=int(URL_LIFE.total_seconds()))
+        self._timestamp = moment.strftime("%Y%m%dT%H%M%SZ")
+
+    def add_auth(self, request: AWSRequest) -> None:
+        """The parent's steps, with our time."""
+        request.context["timestamp"] = self._timestamp
+        self._modify_request_before_signing(request)
+        canonical = self.canonical_request(request)
+        self._inject_signature_to_request(request, self.signature(self.string_to_sign(request, canonical), request))
+
+
+def window_start(now: datetime) -> datetime:
+    """When the signing window that holds ``now`` began."""
+    seconds = int(URL_WINDOW.total_seconds())
+    return datetime.fromtimestamp(int(now.timestamp()) // seconds * seconds, tz=UTC)
+
+
+class PrivateBucket(S3Storage):
+    """django-storages' S3 with one client for all threads, and one request where it makes three."""
+
+    _making: ClassVar[threading.Lock] = threading.Lock()
+
+    def get_default_settings(self) -> dict[str, Any]:
+        return {
+            **super().get_default_settings(),
+            "public_endpoint_url": None,
+            "client_config": CONFIG,
+            "default_acl": None,
+            "querystring_auth": True,
+            "file_overwrite": True,
+        }
+
+    @cached_property
+    def client(self) -> "S3Client":
+        """Making one costs a hundred milliseconds, and clients, unlike sessions, may be shared between threads."""
+        with self._making:
+            session = boto3.session.Session(aws_access_key_id=self.access_key, aws_secret_access_key=self.secret_key)
+            return session.client(
+                "s3", region_name=self.region_name, endpoint_url=self.endpoint_url, config=self.client_config
+            )
+
+    def write(self, key: str, content: IO[bytes], content_type: str) -> None:
+        """Put an object in one request."""
+        content.seek(0)
+        self.client.put_object(Bucket=self.bucket_name, Key=key, Body=content, ContentType=content_type)
+
+    def read(self, key: str) -> bytes:
+        """Get an object in one request. Raises FileNotFoundError."""
+        try:
+            return self.client.get_object(Bucket=self.bucket_name, Key=key)["Body"].read()
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+                raise FileNotFoundError(key) from error
+            raise
+
+    def discard(self, key: str) -> None:
+        """Delete an object, if it is there."""
+        self.client.delete_object(Bucket=self.bucket_name, Key=key)
+
+    def keys(self, *, older_than: datetime) -> Iterator[str]:
+        """All keys last written before then."""
+        for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket_name):
+            for found in page.get("Contents", ()):
+                if found["LastModified"] < older_than:
+                    yield found["Key"]
+
+    def ensure(self) -> bool:
+        """Create the bucket if it is not there. True if it was created."""
+        try:
+            self.client.head_bucket(Bucket=self.bucket_name)
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
+                raise
+            self.client.create_bucket(Bucket=self.bucket_name)
+            return True
+        return False
+
+    def check(self) -> None:
+        """Raise what the client raises if the bucket cannot be reached."""
+        self.client.head_bucket(Bucket=self.bucket_name)
+
+    def _save(self, name: str, content: "File[bytes]") -> str:
+        self.write(name, cast(IO[bytes], content), "application/octet-stream")
+        return name
+
+    def _open(self, name: str, mode: str = "rb") -> "File[bytes]":
+        if mode != "rb":
+            raise ValueError("objects are written whole")
+        return File(BytesIO(self.read(name)), name)
+
+    def url(self, name: str | None, *_: Any, **__: Any) -> str:
+        """Refused: a Django widget that finds a URL links to it."""
+        raise NotImplementedError("private objects have no URL")
+
+
+class OriginalsBucket(PrivateBucket):
+    """Nothing in here is ever given out."""
+
+
+class ThumbnailsBucket(PrivateBucket):
+    """Given out by signed URL."""
+
+    public_endpoint_url: str | None
+
+    def signed_url(self, key: str, content_type: str) -> str:
+        """A URL under which anyone may get the object for up to an hour. Computed here, without asking the server.
+
+        The type is signed along, because not every S3 server remembers it.
+        """
+        endpoint = self.public_endpoint_url or self.endpoint_url
+        request = AWSRequest(
+            method="GET",
+            url=f"{endpoint}/{self.bucket_name}/{quote(key)}",
+            params={"response-content-type": content_type},
+        )
+        credentials = Credentials(self.access_key, self.secret_key)
+        WindowedAuth(credentials, self.region_name, window_start(datetime.now(UTC))).add_auth(request)
+        return str(request.url)
+
+
+def originals() -> Bucket:
+    """Where originals are."""
+    return cast(Bucket, storages["originals"])
+
+
+def thumbnails() -> ShownBucket:
+    """Where renditions are."""
+    return cast(ShownBucket, storages["thumbnails"])

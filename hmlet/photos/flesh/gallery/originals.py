@@ -1,0 +1,174 @@
+"""Originals: receiving one, storing it once per owner, letting go of it with its last photo.
+
+The order matters. The object is put before the row that names it commits, and deleted by a job that the deletion of the
+row commits. A process that dies in between leaves an object without a row, which a sweep finds, never the reverse.
+"""
+
+import hashlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import IO, Any, TypeVar
+
+from botocore.exceptions import BotoCoreError, ClientError
+from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.files.base import File
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from gallery.buckets import Bucket, originals, thumbnails
+from gallery.errors import ImageBytesLimit, ImageRefused, StorageUnavailable
+from gallery.models import Original, Rendition, original_key
+from imaging.errors import ImageError
+from imaging.header import Header, header_read
+from jobs.models import Job
+from jobs.services import job_create
+
+log = logging.getLogger(__name__)
+
+THUMBNAIL_KIND = "128"
+STORAGE_ERRORS = (BotoCoreError, ClientError, OSError)
+ORPHAN_GRACE = timedelta(hours=1)
+"""Longer than any request or job lives: an object younger than this may be about to get its row."""
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """A received image, judged by its header and hashed; not stored yet."""
+
+    file: IO[bytes]
+    header: Header
+    sha256: str
+    bytes: int
+
+
+def upload_inspect(*, file: "File[bytes]") -> Upload:
+    """Judge and hash what was received. Raises ImageRefused or ImageBytesLimit."""
+    size = file.size
+    if size > settings.PHOTO_MAX_BYTES:
+        raise ImageBytesLimit(settings.PHOTO_MAX_BYTES)
+    # Pillow and boto3 take the plain file inside Django's wrapper, where reading costs no Python call per chunk.
+    inner: Any = file.file if file.file is not None else file
+    try:
+        header = header_read(inner)
+    except ImageError as error:
+        raise ImageRefused(error) from error
+    digest = hashlib.file_digest(inner, "sha256").hexdigest()
+    return Upload(file=inner, header=header, sha256=digest, bytes=size)
+
+
+def with_original(*, owner: AbstractBaseUser, upload: Upload, write: Callable[[Original], Row]) -> Row:
+    """Call ``write`` with the upload's Original, in the transaction that creates or holds it.
+
+    The bytes are stored unless this owner has them. Whoever else posts or deletes the same bytes at the same moment is
+    met by trying again. Raises StorageUnavailable, and what ``write`` raises; then nothing is kept.
+    """
+    key: str | None = None
+    used = False
+    try:
+        while True:
+            if key is None and not Original.objects.filter(owner_id=owner.pk, sha256=upload.sha256).exists():
+                key = _store(upload)
+            try:
+                with transaction.atomic():
+                    original = _held(owner, upload, key)
+                    if original is None:
+                        continue
+                    row = write(original)
+            except IntegrityError:
+                # Somebody has stored the same bytes meanwhile; if not, it is not ours to explain.
+                if not Original.objects.filter(owner_id=owner.pk, sha256=upload.sha256).exclude(key=key or "").exists():
+                    raise
+                continue
+            used = original.key == key
+            return row
+    finally:
+        if key is not None and not used:
+            _discard_now(key)
+
+
+def _held(owner: AbstractBaseUser, upload: Upload, key: str | None) -> Original | None:
+    """The owner's Original of these bytes, locked against its deletion; None if it went and its bytes are not stored."""
+    original = Original.objects.select_for_update().filter(owner_id=owner.pk, sha256=upload.sha256).first()
+    if original is None and key is None:
+        return None
+    if original is None:
+        original = Original.objects.create(
+            owner_id=owner.pk,
+            sha256=upload.sha256,
+            key=key,
+            bytes=upload.bytes,
+            format=upload.header.format,
+            width=upload.header.width,
+            height=upload.header.height,
+        )
+    elif original.state != Original.State.FAILED:
+        return original
+    else:
+        # Posting again is how a person tries again.
+        original.state, original.failure_code, original.failure_message = Original.State.PROCESSING, "", ""
+        original.save(update_fields=["state", "failure_code", "failure_message"])
+    job_create(kind=Job.Kind.THUMBNAIL, owner=owner, subject=original.id)
+    return original
+
+
+def original_release(*, original: Original) -> None:
+    """Delete an Original that no photo shows any more, and commit a job that deletes its objects. Needs a transaction."""
+    held = Original.objects.select_for_update().filter(pk=original.pk).first()
+    if held is None or held.photos.exists():
+        return
+    shown = set(Rendition.objects.filter(original=held).values_list("key", flat=True)) | {rendition_key(held)}
+    payload = {"originals": [held.key], "thumbnails": sorted(shown)}
+    job_create(kind=Job.Kind.PURGE, owner=None, subject=held.pk, payload=payload)
+    held.delete()
+
+
+def rendition_key(original: Original, kind: str = THUMBNAIL_KIND) -> str:
+    """Where a rendition is: the same for every attempt, so that five make one object."""
+    return f"{original.id.hex[:2]}/{original.id.hex[2:]}-{kind}.jpg"
+
+
+def objects_sweep() -> int:
+    """Delete objects that no row names, older than any upload lives. How many."""
+    before = timezone.now() - ORPHAN_GRACE
+    return _sweep(originals(), Original.objects.all(), before) + _sweep(thumbnails(), Rendition.objects.all(), before)
+
+
+def _sweep(bucket: Bucket, rows: Any, before: Any) -> int:
+    swept = 0
+    batch: list[str] = []
+
+    def flush() -> int:
+        named = set(rows.filter(key__in=batch).values_list("key", flat=True))
+        orphans = [key for key in batch if key not in named]
+        for key in orphans:
+            bucket.discard(key)
+        batch.clear()
+        return len(orphans)
+
+    for key in bucket.keys(older_than=before):
+        batch.append(key)
+        if len(batch) == 500:
+            swept += flush()
+    return swept + flush()
+
+
+def _store(upload: Upload) -> str:
+    key = original_key(upload.header.extension)
+    try:
+        originals().write(key, upload.file, upload.header.content_type)
+    except STORAGE_ERRORS as error:
+        log.warning("the object storage does not take an original: %s", error)
+        raise StorageUnavailable from error
+    return key
+
+
+def _discard_now(key: str) -> None:
+    try:
+        originals().discard(key)
+    except STORAGE_ERRORS as error:
+        log.warning("an object without a row stays until the sweep: %s", error)

@@ -1,0 +1,115 @@
+"""Reads of photos: who sees which, and what a photo looks like to whom."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import Q, QuerySet
+
+from gallery.buckets import thumbnails
+from gallery.models import Original, Photo, Rendition
+from gallery.originals import THUMBNAIL_KIND
+from gallery.services import photo_missing
+from gallery.text import tags_parse
+from ops.errors import Forbidden
+
+Viewer = AbstractBaseUser | AnonymousUser
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThumbnailView:
+    """A rendition as shown: its signed URL, its size in pixels."""
+
+    jpeg: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailureView:
+    """Why there is no thumbnail."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoView:
+    """A photo as one viewer sees it. Nothing of the original but its size."""
+
+    id: uuid.UUID
+    name: str
+    caption: str
+    draft: bool
+    thumbnail: str | None
+    thumbnails: dict[str, ThumbnailView]
+    width: int
+    height: int
+    username: str
+    publish_date: datetime | None
+    status: str
+    failure: FailureView | None
+    tags: list[str]
+
+
+def photos_with_images(photos: QuerySet[Photo]) -> QuerySet[Photo]:
+    """With all that a PhotoView needs, in two queries whatever the number."""
+    return photos.select_related("owner", "original").prefetch_related("original__renditions")
+
+
+def photos_visible(*, viewer: Viewer) -> QuerySet[Photo]:
+    """Published photos that have their thumbnail, and all of the viewer's own."""
+    shown = Q(draft=False, original__state=Original.State.READY)
+    return photos_with_images(Photo.objects.filter(Q(owner_id=viewer.pk) | shown if viewer.pk else shown))
+
+
+def photo_get(*, viewer: Viewer, photo_id: uuid.UUID) -> Photo:
+    """A photo that the viewer may see. Raises NotFound, whether it is hidden or not there."""
+    photo = photos_visible(viewer=viewer).filter(pk=photo_id).first()
+    if photo is None:
+        raise photo_missing()
+    return photo
+
+
+def photo_get_own(*, viewer: Viewer, photo_id: uuid.UUID) -> Photo:
+    """A photo that the viewer may change. Raises Forbidden for one of others that can be seen, else NotFound."""
+    photo = photo_get(viewer=viewer, photo_id=photo_id)
+    if photo.owner_id != viewer.pk:
+        raise Forbidden("Only its owner changes a photo.")
+    return photo
+
+
+def photo_state(*, photo_id: uuid.UUID) -> str | None:
+    """Whether the thumbnail is there, by one small query; None for no such photo."""
+    return Photo.objects.filter(pk=photo_id).values_list("original__state", flat=True).first()
+
+
+def photo_view(photo: Photo, *, viewer: Viewer) -> PhotoView:
+    """What ``viewer`` sees of ``photo``."""
+    original = photo.original
+    own = photo.owner_id == viewer.pk
+    shown = {rendition.kind: _thumbnail_view(rendition) for rendition in original.renditions.all()}
+    main = shown.get(THUMBNAIL_KIND)
+    failed = original.state == Original.State.FAILED
+    return PhotoView(
+        id=photo.pk,
+        name=photo.name,
+        caption=photo.caption,
+        draft=photo.draft,
+        thumbnail=main.jpeg if main else None,
+        thumbnails=shown,
+        width=original.width,
+        height=original.height,
+        username=photo.owner.get_username(),
+        publish_date=photo.publish_date,
+        status=original.state,
+        failure=FailureView(code=original.failure_code, message=original.failure_message) if own and failed else None,
+        tags=tags_parse(photo.caption),
+    )
+
+
+def _thumbnail_view(rendition: Rendition) -> ThumbnailView:
+    url = thumbnails().signed_url(rendition.key, rendition.content_type)
+    return ThumbnailView(jpeg=url, width=rendition.width, height=rendition.height)

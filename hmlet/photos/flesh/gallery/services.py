@@ -1,0 +1,150 @@
+"""Writes to photos. Every rule about a photo is here, whoever calls."""
+
+import uuid
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.files.base import File
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from gallery.errors import NameTaken
+from gallery.models import Original, Photo, PhotoTag
+from gallery.originals import original_release, upload_inspect, with_original
+from gallery.text import caption_clean, name_clean, tags_parse
+from ops.errors import InvalidInput, NotFound
+
+
+def photo_create(
+    *, owner: AbstractBaseUser, name: str, image: "File[bytes]", caption: str = "", draft: bool = False
+) -> Photo:
+    """Store the image and create the photo, published unless a draft. Its thumbnail is a job.
+
+    Returns when original and row are durable. Raises InvalidInput, NameTaken, ImageRefused, ImageBytesLimit or
+    StorageUnavailable; then nothing is kept.
+    """
+    name, caption = _cleaned(name, caption)
+    upload = upload_inspect(file=image)
+    # Before anything is stored; the constraint decides when two come at once.
+    _name_check(owner, name)
+
+    def write(original: Original) -> Photo:
+        photo = Photo(owner_id=owner.pk, original=original, name=name, caption=caption)
+        _draft_set(photo, draft)
+        photo.save(force_insert=True)
+        _tags_write(photo, fresh=True)
+        return photo
+
+    try:
+        return with_original(owner=owner, upload=upload, write=write)
+    except IntegrityError:
+        _name_check(owner, name)
+        raise
+
+
+def photo_update(
+    *,
+    photo: Photo,
+    name: str | None = None,
+    caption: str | None = None,
+    draft: bool | None = None,
+    image: "File[bytes] | None" = None,
+) -> Photo:
+    """Change what is given. A new image makes a new thumbnail; the old original goes with its last photo.
+
+    Raises as photo_create does, and NotFound when the photo was deleted meanwhile.
+    """
+    name, caption = _cleaned(photo.name if name is None else name, photo.caption if caption is None else caption)
+    upload = upload_inspect(file=image) if image is not None else None
+    owner: AbstractBaseUser = photo.owner
+    _name_check(owner, name, besides=photo.pk)
+
+    def write(original: Original | None) -> Photo:
+        held = Photo.objects.select_for_update().filter(pk=photo.pk).first()
+        if held is None:
+            raise photo_missing()
+        before = held.original
+        held.name, held.caption = name, caption
+        if original is not None:
+            held.original = original
+        if draft is not None:
+            _draft_set(held, draft)
+        held.save(force_update=True)
+        _tags_write(held)
+        if held.original_id != before.pk:
+            original_release(original=before)
+        return held
+
+    try:
+        if upload is not None:
+            return with_original(owner=owner, upload=upload, write=write)
+        with transaction.atomic():
+            return write(None)
+    except IntegrityError:
+        _name_check(owner, name, besides=photo.pk)
+        raise
+
+
+def photo_publish(*, photo: Photo) -> Photo:
+    """Show the photo to everyone, from now on. Publishing a published photo keeps its date."""
+    return photo_update(photo=photo, draft=False)
+
+
+def photo_unpublish(*, photo: Photo) -> Photo:
+    """Make the photo its owner's again."""
+    return photo_update(photo=photo, draft=True)
+
+
+def photo_delete(*, photo: Photo) -> None:
+    """Delete the photo; its objects follow by a job once this has committed. Raises NotFound if it is gone already."""
+    with transaction.atomic():
+        # The original first, as everywhere: two that take the same locks take them in the same order.
+        original = Original.objects.select_for_update().filter(photos=photo.pk).first()
+        deleted, _ = Photo.objects.filter(pk=photo.pk).delete()
+        if not deleted or original is None:
+            raise photo_missing()
+        original_release(original=original)
+
+
+def photo_missing() -> NotFound:
+    """The one answer for a photo that is not there and for one that the caller may not know of."""
+    return NotFound("There is no such photo. It may have been deleted, or not be published yet.")
+
+
+def _draft_set(photo: Photo, draft: bool) -> None:
+    photo.draft = draft
+    if draft:
+        photo.publish_date = None
+    elif photo.publish_date is None:
+        photo.publish_date = timezone.now()
+
+
+def _cleaned(name: str, caption: str) -> tuple[str, str]:
+    errors: dict[str, list[str]] = {}
+    try:
+        name = name_clean(name)
+    except ValueError as error:
+        errors["name"] = [str(error)]
+    try:
+        caption = caption_clean(caption)
+    except ValueError as error:
+        errors["caption"] = [str(error)]
+    if errors:
+        raise InvalidInput(next(iter(errors.values()))[0], errors=errors)
+    return name, caption
+
+
+def _name_check(owner: AbstractBaseUser, name: str, *, besides: uuid.UUID | None = None) -> None:
+    same: Any = Photo.objects.filter(owner_id=owner.pk, name=name)
+    if besides is not None:
+        same = same.exclude(pk=besides)
+    if same.exists():
+        raise NameTaken(name)
+
+
+def _tags_write(photo: Photo, *, fresh: bool = False) -> None:
+    """Make the tag rows what the caption says."""
+    tags = tags_parse(photo.caption)
+    if not fresh:
+        PhotoTag.objects.filter(photo=photo).exclude(name__in=tags).delete()
+    PhotoTag.objects.bulk_create((PhotoTag(photo=photo, name=tag) for tag in tags), ignore_conflicts=not fresh)

@@ -1,0 +1,62 @@
+"""Runs one job: claims it, keeps its lease while it works, ends it."""
+
+import logging
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import Error, connection
+
+from jobs.errors import JobError
+from jobs.handlers import handler_of
+from jobs.models import Job
+from jobs.services import LEASE, job_claim, job_complete, job_fail, job_renew
+
+log = logging.getLogger(__name__)
+
+
+def job_run(job_id: uuid.UUID) -> bool:
+    """Do the job if it is to be had. True if this call ended it, in whatever way."""
+    job = job_claim(job_id=job_id)
+    if job is None:
+        return False
+    try:
+        with _lease_kept(job):
+            write = handler_of(job.kind).work(job)
+        return job_complete(job, write=write)
+    except JobError as error:
+        log.info("job %s (%s) attempt %s: %s", job.id, job.kind, job.attempts, error.code)
+        return job_fail(job, error=error)
+    except SoftTimeLimitExceeded:
+        return job_fail(job, error=JobError("timeout", "The work took longer than it may.", retryable=True))
+    except Exception:
+        log.exception("job %s (%s) attempt %s broke", job.id, job.kind, job.attempts)
+        error = JobError("internal", "Something broke on our side while working on this.", retryable=True)
+        return job_fail(job, error=error)
+
+
+@contextmanager
+def _lease_kept(job: Job) -> Iterator[None]:
+    """Renew the lease from a thread, so that it is short (a killed worker is noticed soon) and long work keeps it."""
+    over = threading.Event()
+
+    def renew() -> None:
+        try:
+            while not over.wait(LEASE.total_seconds() / 3):
+                try:
+                    if not job_renew(job):
+                        return
+                except Error:
+                    connection.close()
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=renew, name=f"lease of {job.id}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

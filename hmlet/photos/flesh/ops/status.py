@@ -1,0 +1,83 @@
+"""Asks each part of the platform whether it works, all at once and not for long."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from django.core.files.storage import storages
+from django.db import connection
+
+log = logging.getLogger(__name__)
+
+TIMEOUT_S = 3.0
+KEPT_S = 2.0
+"""Anyone may call the page, so that calling it often must not cost much."""
+
+_lock = threading.Lock()
+_last: tuple[float, dict[str, bool]] | None = None
+
+
+def parts_check() -> dict[str, bool]:
+    """Whether each part works, at most KEPT_S old."""
+    global _last
+    with _lock:
+        if _last is None or time.monotonic() - _last[0] > KEPT_S:
+            _last = (time.monotonic(), _checked())
+        return _last[1]
+
+
+def _checked() -> dict[str, bool]:
+    checks: dict[str, Callable[[], object]] = {
+        "database": database_check,
+        "queue": queue_check,
+        "storage": storage_check,
+        "workers": workers_check,
+    }
+    pool = ThreadPoolExecutor(len(checks), thread_name_prefix="status")
+    asked = {name: pool.submit(check) for name, check in checks.items()}
+    deadline = time.monotonic() + TIMEOUT_S
+    parts = {}
+    for name, future in asked.items():
+        try:
+            future.result(timeout=max(0.0, deadline - time.monotonic()))
+            parts[name] = True
+        except Exception as error:  # noqa: BLE001 - each client fails in its own way
+            log.warning("status: %s: %s", name, error or type(error).__name__)
+            parts[name] = False
+    pool.shutdown(wait=False, cancel_futures=True)
+    return parts
+
+
+def database_check() -> None:
+    """Raise if the database does not answer."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    finally:
+        # This thread ends; so must its connection.
+        connection.close()
+
+
+def queue_check() -> None:
+    """Raise if the broker does not answer."""
+    from config.celery import app
+
+    with app.connection_for_write(connect_timeout=TIMEOUT_S) as broker:
+        broker.ensure_connection(max_retries=1, timeout=TIMEOUT_S)
+        broker.default_channel.client.ping()
+
+
+def storage_check() -> None:
+    """Raise if a bucket cannot be reached."""
+    for alias in ("originals", "thumbnails"):
+        storages[alias].check()  # type: ignore[attr-defined]
+
+
+def workers_check() -> None:
+    """Raise if no worker answers."""
+    from config.celery import app
+
+    if not app.control.inspect(timeout=TIMEOUT_S - 1, limit=1).ping():
+        raise TimeoutError("no worker answered")
