@@ -48,4 +48,4 @@ def put_on_path(folder: Path, code: str, entry: str, names: tuple[str, ...]) -> 
         half.replace(script)
     for stale in bin_folder.glob(f"{code}.*"):
         if stale.name not in wanted:
-            stale.unlink()
+            stale.unlink(missing_ok=True)

@@ -4,6 +4,7 @@ Standard library only, because the interpreter may still be the system's.
 """
 
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -34,11 +35,20 @@ def _enter(entry: Path, variable: str) -> None:
         from pl.door import leave
         from pl.errors import NotInStage
 
-        opener = os.path.relpath(entry.parent / "shell.py")
-        leave(NotInStage(" ".join([os.path.relpath(entry), *sys.argv[1:]]), f"{opener} host"))
+        leave(NotInStage(shlex.join([_typed(entry), *sys.argv[1:]]), f"{_typed(entry.parent / 'shell.py')} host"))
     python = Path(os.environ["PL_CHECKOUT"], ".venv/bin/python")
-    if Path(sys.prefix) != python.parent.parent.resolve():
+    # Both resolved: ``sys.prefix`` is the link .venv or what it leads to, by how the interpreter was called.
+    if Path(sys.prefix).resolve() != python.parent.parent.resolve():
         os.execv(python, [str(python), str(entry), *sys.argv[1:]])  # noqa: S606
+
+
+def _typed(script: Path) -> str:
+    """A script as one would type it here."""
+    try:
+        path = os.path.relpath(script)
+    except FileNotFoundError:  # the working directory was removed
+        return str(script)
+    return path if os.sep in path else f"./{path}"
 
 
 def _folder(variable: str) -> Path:

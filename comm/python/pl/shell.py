@@ -6,7 +6,8 @@
 
 ``main`` replaces its process, so status, signals and streams are the command's own and the working directory stays.
 The environment is rendered once and cached in ``.deps/env``, with the size and time of every file that it was made
-from; when those agree, only ``os``, ``sys`` and ``hashlib`` are imported on the way (a test and a benchmark watch this).
+from; when those agree, only ``os``, ``sys`` and ``hashlib`` are imported on the way (a test and ``bench/shell.py``
+watch this).
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ _CACHE_FORMAT = "1"
 _SECTION = "\x1e"
 _INSTANCE_SIGNS = "abcdefghijklmnopqrstuvwxyz0123456789-"
 _INPUTS = ("HOME", "XDG_STATE_HOME")
+_ANOTHER_PYTHONS = ("VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT", "PYTHONHOME")
+GIVEN_BY_USERS = ("PL_INSTANCE", "PL_MIRROR")
+"""Variables with our prefix that are nobody's field: people set them, and shells inside shells keep them."""
 
 
 def main(entry: str) -> None:
@@ -37,8 +41,10 @@ def main(entry: str) -> None:
 def _main(entry: str) -> None:
     place = _Place(entry)
     stage, command = _arguments(sys.argv[1:], place)
+    _refuse_unusable(place.checkout)
+    instance = _instance(os.environ, place.checkout)
     venv.ensure(place.checkout)
-    environ = _dressed(os.environ, place, stage)
+    environ = _dressed(os.environ, place, stage, instance)
     if command:
         _become(command, environ)
     _become_shell(environ, place.checkout)
@@ -53,7 +59,15 @@ class _Place:
         parts = os.path.relpath(self.folder, self.checkout).split(os.sep)
         self.project, self.app = ("" if parts == ["."] else parts[0]), "/".join(parts[1:])
         self.root = os.path.join(self.checkout, self.project) if self.project else self.checkout
-        self.command = os.path.relpath(entry)
+        self._entry = entry
+
+    def command(self) -> str:
+        """The script as one would type it here."""
+        try:
+            path = os.path.relpath(self._entry)
+        except FileNotFoundError:  # the working directory was removed
+            return self._entry
+        return path if os.sep in path else f"./{path}"
 
     def stages(self) -> list[str]:
         if not self.project:
@@ -92,16 +106,16 @@ def _what_is_wrong(own: list[str], known: list[str]) -> str:
 
 
 def _refuse(what: str, place: _Place) -> None:
-    sys.stderr.write(f"{place.command}: {what}\n{_usage(place)}\n")
+    sys.stderr.write(f"{place.command()}: {what}\n{_usage(place)}\n")
     sys.exit(2)
 
 
 def _usage(place: _Place) -> str:
     if not place.project:
         return (
-            "usage: shell.py [-- CMD ARGS]\n\n"
+            f"usage: {place.command()} [-- CMD ARGS]\n\n"
             "Opens your shell with .venv, pl.test, pl.lint, ... on PATH; with -- runs one command there.\n"
-            "  ./shell.py -- pl.test"
+            f"  {place.command()} -- pl.test"
         )
     from pathlib import Path
 
@@ -109,7 +123,7 @@ def _usage(place: _Place) -> str:
 
     names = "\n".join(f"  {name:6} {_first_line(place, name)}" for name in stages(Path(place.root)))
     return (
-        f"usage: {place.command} STAGE [-- CMD ARGS]\n\n"
+        f"usage: {place.command()} STAGE [-- CMD ARGS]\n\n"
         f"Opens your shell in a stage; with -- runs one command there.\n\nstages:\n{names}"
     )
 
@@ -119,13 +133,23 @@ def _first_line(place: _Place, stage: str) -> str:
         return file.readline().strip().strip('"').partition(": ")[2]
 
 
-def _dressed(outer: os._Environ[str], place: _Place, stage: str) -> dict[str, str]:
+def _refuse_unusable(checkout: str) -> None:
+    if ":" in checkout or "\n" in checkout:
+        from pl.errors import UsageError
+
+        raise UsageError(
+            f"the checkout's path {checkout!r} cannot be used",
+            why="PATH is a list of directories with colons between them, and none may hold a colon or a line break",
+            hint="move the checkout",
+        )
+
+
+def _dressed(outer: os._Environ[str], place: _Place, stage: str, instance: str) -> dict[str, str]:
     """The caller's environment without an outer plasma shell's part, with this one's on top."""
-    instance = _instance(outer, place.checkout)
     environ = _undressed(outer)
     rendered = _rendered(place, stage, instance)
     environ.update(rendered)
-    environ["PATH"] = rendered["PL_PATH"] + ":" + environ.get("PATH", os.defpath)
+    environ["PATH"] = rendered["PL_PATH"] + ":" + (environ.get("PATH") or os.defpath)
     return environ
 
 
@@ -155,16 +179,15 @@ def _derived(checkout: str) -> str:
 
 
 def _undressed(outer: os._Environ[str]) -> dict[str, str]:
-    environ = dict(outer)
+    environ = {name: value for name, value in outer.items() if name not in _ANOTHER_PYTHONS}
     prefixes = tuple(f"{prefix}_" for prefix in outer.get("PL_PREFIXES", "").split())
     if not prefixes:
-        environ.pop("PL_INSTANCE", None)
         return environ
-    ours = set(outer["PL_PATH"].split(":"))
+    ours = set(outer.get("PL_PATH", "").split(":"))
     environ["PATH"] = ":".join(part for part in outer.get("PATH", "").split(":") if part not in ours)
     if outer.get("PL_STAGE"):
         environ.pop("KUBECONFIG", None)
-    return {name: value for name, value in environ.items() if not name.startswith(prefixes)}
+    return {name: value for name, value in environ.items() if name in GIVEN_BY_USERS or not name.startswith(prefixes)}
 
 
 def _rendered(place: _Place, stage: str, instance: str) -> dict[str, str]:
@@ -180,11 +203,20 @@ def _rendered(place: _Place, stage: str, instance: str) -> dict[str, str]:
             return dict(pair.split("=", 1) for pair in variables.split("\0"))
     except (OSError, ValueError):
         pass  # not there, or not ours: what follows makes it
+    started_ns = _now_ns()
     variables_now, sources = _render(place, stage, instance)
-    made_from = "\0".join(f"{path}\t{_state_of(path)}" for path in sources)
-    pairs = "\0".join(f"{name}={value}" for name, value in variables_now.items())
-    _write_cache(cache, _SECTION.join([inputs, made_from, pairs]))
+    if not any(os.stat(path).st_mtime_ns >= started_ns for path in sources if os.path.isfile(path)):
+        made_from = "\0".join(f"{path}\t{_state_of(path)}" for path in sources)
+        pairs = "\0".join(f"{name}={value}" for name, value in variables_now.items())
+        _write_cache(cache, _SECTION.join([inputs, made_from, pairs]))
     return variables_now
+
+
+def _now_ns() -> int:
+    """The clock that files get their times from runs in steps: a file changed in this one may change again unseen."""
+    import time
+
+    return time.time_ns() - 20_000_000
 
 
 def _state_of(path: str) -> str:
@@ -201,20 +233,23 @@ def _render(place: _Place, stage: str, instance: str) -> tuple[dict[str, str], l
 
     from pl import commands, env
 
-    checkout, library = Path(place.checkout), Path(__file__).parent
-    sources = [library / name for name in ("env.py", "shell.py", "commands.py")]
+    checkout = Path(place.checkout)
     if not place.project:
-        return env.root_env(checkout, instance).exports(), [str(path) for path in sources]
-    of_project = env.load(checkout, project=place.project, stage=stage, instance=instance)
-    root = of_project.root
-    commands.put_on_path(root, of_project.code, "cluster.py", commands.CLUSTER)
-    sources += [root / "env_comm.py", root / f"env_{stage}.py", env.ports_file(of_project.state), root / ".bin"]
-    if not place.app:
-        return of_project.exports(), [str(path) for path in sources]
-    of_app = env.load(checkout, project=place.project, app=place.app, stage=stage, instance=instance)
-    commands.put_on_path(root / place.app, of_app.code, "app.py", commands.APP)
-    sources += [root / place.app / "env_comm.py", root / place.app / ".bin"]
-    return of_app.exports(), [str(path) for path in sources]
+        return env.root_env(checkout, instance).exports(), _read_from(place.checkout)
+    rendered = env.load(checkout, project=place.project, stage=stage, instance=instance)
+    commands.put_on_path(rendered.root, rendered.code, "cluster.py", commands.CLUSTER)
+    sources = [env.ports_file(rendered.state), rendered.root / ".bin"]
+    if place.app:
+        rendered = env.load(checkout, project=place.project, app=place.app, stage=stage, instance=instance)
+        commands.put_on_path(rendered.root / place.app, rendered.code, "app.py", commands.APP)
+        sources.append(rendered.root / place.app / ".bin")
+    return rendered.exports(), [*map(str, sources), *_read_from(place.checkout)]
+
+
+def _read_from(checkout: str) -> list[str]:
+    """The checkout's modules that are loaded by now: whichever the stage's files import is among them."""
+    files = [str(getattr(module, "__file__", None) or "") for module in list(sys.modules.values())]
+    return sorted({file for file in files if file.startswith(checkout + os.sep)})
 
 
 def _write_cache(cache: str, text: str) -> None:
@@ -230,6 +265,7 @@ def _write_cache(cache: str, text: str) -> None:
 
 
 def _become(command: list[str], environ: dict[str, str]) -> None:
+    _restore_signals()
     try:
         os.execvpe(command[0], command, environ)  # noqa: S606
     except FileNotFoundError:
@@ -238,6 +274,17 @@ def _become(command: list[str], environ: dict[str, str]) -> None:
     except OSError as error:
         sys.stderr.write(f"plasma: {command[0]}: {error.strerror}\n")
         sys.exit(126)
+
+
+def _restore_signals() -> None:
+    """What Python ignores for itself the program would ignore, too: ``shell.py -- yes | head`` would complain.
+
+    ``_signal`` because ``signal`` imports ``enum``, which costs more than all the rest here.
+    """
+    import _signal
+
+    for number in (_signal.SIGPIPE, _signal.SIGXFSZ):
+        _signal.signal(number, _signal.SIG_DFL)
 
 
 def _become_shell(environ: dict[str, str], checkout: str) -> None:
