@@ -179,6 +179,10 @@ class Api:
         self.released.wait(30)
         handler.hang_up()
 
+    def read_nothing(self, handler: Handler, received: Received) -> None:
+        self.released.wait(30)
+        handler.hang_up()
+
     def fall_silent_in_body(self, handler: Handler, received: Received) -> None:
         handler.read_body(received)
         handler.send(200, b'{"id": ', {}, claimed_size=100)

@@ -172,6 +172,15 @@ def test_a_create_that_times_out_is_not_repeated(api: Api, hasty_client: PhotosA
     assert caught.value.may_have_arrived
 
 
+def test_an_upload_that_the_server_does_not_take_times_out(api: Api, clock: FakeClock) -> None:
+    api.script(api.read_nothing)
+    with (
+        PhotosApiClient(api.url, clock=clock, timeout_s=0.3) as client,
+        pytest.raises(TimedOut, match="look before you repeat it"),
+    ):
+        client.photos.create(Photo(name="Sunrise", image=bytes(32 * 1024 * 1024)))
+
+
 @pytest.mark.parametrize("lost", ["drop_after_body", "raw_503"])
 def test_a_delete_done_by_a_lost_attempt_is_done(api: Api, client: PhotosApiClient, lost: str) -> None:
     api.script(api.raw(b"", status=503) if lost == "raw_503" else api.drop_after_body, api.error(404, "not_found"))
