@@ -79,7 +79,8 @@ def attach(
 ) -> int:
     """Run a program on this process's own streams and return its status as a shell would (128 + n for signal n).
 
-    SIGTERM and SIGHUP are passed on. The terminal sends SIGINT to both, and only the program answers it.
+    SIGTERM and SIGHUP are passed on. The terminal sends SIGINT to both, and only the program answers it; where it ends
+    badly after one, the status is 130, whatever it made of that.
     ``stdout`` may name another descriptor for the program's standard output.
     """
     import subprocess
@@ -91,8 +92,10 @@ def attach(
         )
     except FileNotFoundError as error:
         raise _missing(words, cwd, error) from None
-    with _signals_passed_on(child):
+    with _signals_passed_on(child) as signals:
         status = child.wait()
+    if status != 0 and signals.interrupted:
+        return 128 + signal.SIGINT
     return status if status >= 0 else 128 - status
 
 
@@ -123,19 +126,24 @@ class _signals_passed_on:  # noqa: N801
     def __init__(self, child: subprocess.Popen[Any]) -> None:
         self._child = child
         self._before: dict[int, Any] = {}
+        self.interrupted = False
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> _signals_passed_on:
         import threading
 
         if threading.current_thread() is not threading.main_thread():
-            return
+            return self
         for number in (signal.SIGTERM, signal.SIGHUP):
             self._before[number] = signal.signal(number, lambda received, _frame: self._child.send_signal(received))
-        self._before[signal.SIGINT] = signal.signal(signal.SIGINT, lambda _received, _frame: None)
+        self._before[signal.SIGINT] = signal.signal(signal.SIGINT, self._note_interrupt)
+        return self
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    def _note_interrupt(self, _received: int, _frame: object) -> None:
+        self.interrupted = True
 
 
 def _missing(argv: Sequence[str], cwd: Path | None, error: FileNotFoundError) -> CommandMissing:
