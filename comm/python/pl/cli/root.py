@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from pathlib import Path
 
-from pl.cli import commandline
+from pl.cli.commandline import run_app
 
 COMMANDS = ("bootstrap", "doctor", "lint", "lock", "new", "test")
 
@@ -21,7 +22,11 @@ def main(words: list[str]) -> None:
     name = words[0] if words else ""
     if name not in COMMANDS:
         sys.exit(f"one of {', '.join(COMMANDS)} must be named")
-    commandline.run(importlib.import_module(f"pl.cli.root_{name}").app, f"pl.{name}", words[1:])
+    # Being told to end is like Ctrl-C: what was begun is cleaned up.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    sys.argv = [f"pl.{name}", *words[1:]]
+    run_app(importlib.import_module(f"pl.cli.root_{name}").app)
 
 
 if __name__ == "__main__":
