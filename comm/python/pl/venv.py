@@ -55,6 +55,12 @@ def ensure(checkout: str) -> None:
         raise VenvFailed(_NOT_MADE, why=str(error), hint=_remedy(str(error))) from None
 
 
+def installer(checkout: str) -> tuple[str, dict[str, str]]:
+    """The path of uv, and the variables to call it with: for whoever refreshes the locks."""
+    with _Right(checkout) as right:
+        return _installer(checkout, right.fd), _uv_env()
+
+
 def _make_current(checkout: str) -> None:
     os.makedirs(os.path.join(checkout, ".deps"), exist_ok=True)
     with _Right(checkout) as right:
