@@ -11,9 +11,9 @@ class HostEnv(HmletEnv):
     emoji = "🏠"
     runs_on = "host"
 
-    web_host = "localhost"
+    web_host = "127.0.0.1"
     web_port = chosen_port()
-    storage_host = "localhost"
+    storage_host = "127.0.0.1"
     storage_port = chosen_port()
     database_port: Port = chosen_port()
     redis_port: Port = chosen_port()
@@ -23,5 +23,6 @@ class HostEnv(HmletEnv):
     storage_access_key: Secret = generated_secret()
     storage_secret_key: Secret = generated_secret()
 
+    web_processes: int = 2
     web_threads: int = 8
     worker_processes: int = 2

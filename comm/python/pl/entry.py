@@ -9,23 +9,20 @@ import sys
 from pathlib import Path
 
 
-def cluster(entry: str, *, host: str, smoke: str) -> None:
-    """Run a project's ``cluster.py``.
-
-    ``host`` and ``smoke`` name, as ``module:function``, what the host stage runs and what proves that a stage works.
-    """
+def cluster(entry: str, project: str) -> None:
+    """Run a project's ``cluster.py``. ``project`` names its ``pl.project.Project`` as ``module:name``."""
     _enter(Path(entry).resolve(), "PL_ROOT")
     from pl.cli.cluster import run
 
-    run(host=host, smoke=smoke)
+    run(project)
 
 
-def app(entry: str, *, host: str, service: str) -> None:
-    """Run an app's ``app.py``. ``service`` is the app's main process on the host stage."""
+def app(entry: str, project: str, *, programs: tuple[str, ...] = ()) -> None:
+    """Run an app's ``app.py``. ``programs`` are the app's own on the host stage."""
     _enter(Path(entry).resolve(), "PL_APP")
     from pl.cli.app import run
 
-    run(host=host, service=service)
+    run(project, programs)
 
 
 def _enter(entry: Path, variable: str) -> None:

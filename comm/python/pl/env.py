@@ -7,9 +7,10 @@ values; an app's ``env_comm.py`` adds fields of its own. A field is
   ``Path``, ``Port``, ``Secret``, ``Literal[...]``, and tuples of ``str`` or ``Path``), or
 - a ``functools.cached_property`` with a return type: a value that follows from other fields.
 
-The field ``web_port`` declared by a class with ``prefix = "HT"`` is exported as ``HT_WEB_PORT``; a secret as the path of its
-file, ``HT_ADMIN_PASSWORD_FILE``. ``load`` reports all mistakes at once. Only the standard library is imported here: every
-shell starts with this module.
+The field ``web_port`` declared by a class with ``prefix = "HT"`` is exported as ``HT_WEB_PORT``; a secret as the path
+of its file, ``HT_ADMIN_PASSWORD_FILE``. ``load`` reports all mistakes at once. Only the standard library is imported
+here: every shell whose cache is stale starts with this module. A stage's file may import others of the checkout, and
+must not read anything else (a shell would not see that it changed).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import inspect
 import json
 import os
 import sys
+import traceback
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -153,6 +155,12 @@ class StageEnv(Env):
     def kubeconfig(self) -> Path:
         return self.state / "kubeconfig"
 
+    def chosen_ports(self) -> tuple[str, ...]:
+        """The names of the fields that are ports which ``bootstrap`` chooses."""
+        return tuple(
+            name for cls in _lineage(type(self)) for name, value in vars(cls).items() if isinstance(value, _ChosenPort)
+        )
+
 
 E = TypeVar("E", bound=StageEnv)
 
@@ -196,11 +204,13 @@ def load(checkout: Path, *, project: str, app: str = "", stage: str, instance: s
         raise StageUnknown(stage, known, f"{project}/shell.py")
     if str(checkout) not in sys.path:
         sys.path.insert(0, str(checkout))
-    cls = _stage_class(f"{project}.env_{stage}")
     folders: tuple[Path, ...] = (root / ".bin",)
     if app:
-        cls = types.new_class(f"{cls.__name__}Of{app}", (_stage_class(f"{project}.{app}.env_comm"), cls))
+        of_app, of_stage = _stage_classes(f"{project}.{app}.env_comm", f"{project}.env_{stage}")
+        cls = cast(type[StageEnv], types.new_class(f"{of_stage.__name__}Of{app}", (of_app, of_stage)))
         folders = (root / app / ".bin", *folders)
+    else:
+        (cls,) = _stage_classes(f"{project}.env_{stage}")
     env = cls(
         checkout=checkout,
         root=root,
@@ -246,8 +256,27 @@ def _path(checkout: Path, folders: tuple[Path, ...]) -> tuple[Path, ...]:
     return (*folders, checkout / "comm/bin", checkout / ".deps/bin", checkout / ".venv/bin")
 
 
+def _stage_classes(*module_names: str) -> list[type[StageEnv]]:
+    """The class that each module defines. Raises EnvInvalid with all modules that cannot be used."""
+    classes: list[type[StageEnv]] = []
+    mistakes: dict[str, None] = {}
+    for module_name in module_names:
+        try:
+            classes.append(_stage_class(module_name))
+        except EnvInvalid as error:
+            mistakes.update(dict.fromkeys(error.mistakes))
+    if mistakes:
+        raise EnvInvalid(list(mistakes))
+    return classes
+
+
 def _stage_class(module_name: str) -> type[StageEnv]:
-    module = importlib.import_module(module_name)
+    try:
+        module = importlib.import_module(module_name)
+    except EnvInvalid:
+        raise
+    except Exception as error:  # noqa: BLE001
+        raise EnvInvalid([f"{_place_of(error)}: {type(error).__name__}: {error}"]) from None
     defined = [
         value
         for value in vars(module).values()
@@ -256,6 +285,21 @@ def _stage_class(module_name: str) -> type[StageEnv]:
     if len(defined) != 1:
         raise EnvInvalid([f"{module.__file__}: must define one subclass of StageEnv, and defines {len(defined)}"])
     return defined[0]
+
+
+def _place_of(error: Exception) -> str:
+    """Where in a stage's file an exception came from, as ``FILE:LINE``."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{_shown(error.filename)}:{error.lineno}"
+    here = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{_shown(here.filename)}:{here.lineno}"
+
+
+def _shown(file: str) -> str:
+    try:
+        return os.path.relpath(file)
+    except FileNotFoundError:  # the working directory was removed
+        return file
 
 
 def _lineage(cls: type[Env]) -> Iterator[type[Env]]:
@@ -274,24 +318,39 @@ class _Reading:
     def fields(self) -> tuple[Field, ...]:
         declared = self._declared()
         self._refuse_undeclared(declared)
-        remembered = self._remembered_ports()
-        chosen = 0
-        found: list[Field] = []
-        for name, (owner, hint) in declared.items():
-            value = self._value(name, owner)
-            if isinstance(value, _ChosenPort):
-                value = remembered.get(name, self._derived_port(chosen))
-                chosen += 1
-                self._env.__dict__[name] = value
-            elif isinstance(value, _GeneratedSecret):
-                value = Secret(secret_file(cast(StageEnv, self._env).state, name))
-                self._env.__dict__[name] = value
-            if value is not _MISSING:
-                self._check(name, value, hint)
-            found.append(Field(name=name, variable=_variable(name, owner, value), value=value))
+        plain = [name for name in declared if not self._derived(name)]
+        values = self._resolved({name: self._value(name, declared[name][0]) for name in plain})
+        for name, value in values.items():
+            self._check(name, value, declared[name][1])
+        # Last, because they follow from the others; with mistakes in those there is nothing to learn from them.
+        sound = not self._mistakes
+        for name in declared:
+            if name not in plain and sound:
+                values[name] = self._followed(name)
+                self._check(name, values[name], declared[name][1])
         if self._mistakes:
             raise EnvInvalid(self._mistakes)
-        return tuple(found)
+        return tuple(
+            Field(name=name, variable=_variable(name, owner, values[name]), value=values[name])
+            for name, (owner, _) in declared.items()
+        )
+
+    def _derived(self, name: str) -> bool:
+        return isinstance(inspect.getattr_static(type(self._env), name, None), functools.cached_property)
+
+    def _resolved(self, values: dict[str, Any]) -> dict[str, Any]:
+        """With ports and secrets in place of their marks, in the environment as well."""
+        remembered = self._remembered_ports()
+        chosen = 0
+        for name, value in values.items():
+            if isinstance(value, _ChosenPort):
+                values[name] = remembered.get(name, self._derived_port(chosen))
+                chosen += 1
+            elif isinstance(value, _GeneratedSecret):
+                values[name] = Secret(secret_file(cast(StageEnv, self._env).state, name))
+            if values[name] is not value:
+                self._env.__dict__[name] = values[name]
+        return values
 
     def _declared(self) -> dict[str, tuple[type[Env], Any]]:
         """Field name → the class that declares it first, and its type."""
@@ -299,45 +358,66 @@ class _Reading:
         for cls in self._lineage:
             try:
                 hints = get_type_hints(cls, include_extras=True)
-            except NameError as error:
-                self._mistakes.append(f"{_file(cls)}: {cls.__name__}: {error}")
+            except Exception as error:  # noqa: BLE001
+                self._mistakes.append(f"{_file(cls)}: {cls.__name__}: an annotation cannot be read: {error}")
                 continue
             for name in inspect.get_annotations(cls):
                 if not name.startswith("_") and get_origin(hints[name]) is not ClassVar:
                     declared.setdefault(name, (cls, hints[name]))
             for name, attribute in vars(cls).items():
                 if isinstance(attribute, functools.cached_property):
-                    returned = get_type_hints(attribute.func, include_extras=True).get("return")
-                    declared.setdefault(name, (cls, returned))
+                    declared.setdefault(name, (cls, self._returned(cls, name, attribute)))
         return declared
+
+    def _returned(self, cls: type[Env], name: str, attribute: functools.cached_property[Any]) -> Any:
+        try:
+            return get_type_hints(attribute.func, include_extras=True).get("return")
+        except Exception as error:  # noqa: BLE001
+            self._mistakes.append(f"{_file(cls)}: {name}: its return type cannot be read: {error}")
+            return None
 
     def _refuse_undeclared(self, declared: Mapping[str, object]) -> None:
         """A value without a field is most often a field's name with a slip of the finger."""
         import difflib
 
+        annotated = {name for cls in self._lineage for name in inspect.get_annotations(cls)}
         for cls in self._lineage:
             for name, value in vars(cls).items():
                 plain = not name.startswith("_") and not callable(value) and not hasattr(value, "__get__")
-                if plain and name not in ("prefix", "standard_variables", *declared):
+                if plain and name not in declared and name not in annotated:
                     close = difflib.get_close_matches(name, declared, n=1)
                     meant = f"; {close[0]} was meant?" if close else ""
                     self._mistakes.append(f"{_file(cls)}: {name}: no such field{meant}")
 
     def _value(self, name: str, owner: type[Env]) -> Any:
+        value = getattr(self._env, name, _MISSING)
+        if value is _MISSING:
+            self._mistakes.append(f"{self._file_to_set(owner)}: {name}: has no value (declared in {_file(owner)})")
+        return value
+
+    def _followed(self, name: str) -> Any:
         try:
             return getattr(self._env, name)
-        except AttributeError:
-            if not hasattr(type(self._env), name):
-                wanting = type(self._env)
-                self._mistakes.append(f"{_file(wanting)}: {name}: has no value (declared in {_file(owner)})")
-                return _MISSING
-            raise
+        except Exception as error:  # noqa: BLE001
+            setter = self._setter(name)
+            self._mistakes.append(f"{_file(setter)}: {name}: cannot be made: {type(error).__name__}: {error}")
+            return _MISSING
 
     def _check(self, name: str, value: object, hint: Any) -> None:
-        fault = _type_fault(value, hint)
+        fault = "" if value is _MISSING else _type_fault(value, hint)
         if fault:
-            setter = next((cls for cls in reversed(self._lineage) if name in vars(cls)), type(self._env))
-            self._mistakes.append(f"{_file(setter)}: {name}: {fault}, not {value!r}")
+            # What stands where a secret belongs may be one.
+            shown = type(value).__name__ if hint is Secret else repr(value)
+            self._mistakes.append(f"{_file(self._setter(name))}: {name}: {fault}, not {shown}")
+
+    def _setter(self, name: str) -> type[Env]:
+        return next((cls for cls in reversed(self._lineage) if name in vars(cls)), type(self._env))
+
+    def _file_to_set(self, owner: type[Env]) -> str:
+        """Where a value belongs that nobody gave: the app's own file for its own fields, else the stage's."""
+        of_stage = [cls for cls in self._lineage if cls.__module__.rpartition(".")[2].startswith("env_")]
+        of_stage = [cls for cls in of_stage if not cls.__module__.endswith("env_comm")] or [owner]
+        return _file(of_stage[-1] if issubclass(of_stage[-1], owner) else owner)
 
     def _remembered_ports(self) -> dict[str, int]:
         if not isinstance(self._env, StageEnv):
@@ -348,9 +428,12 @@ class _Reading:
         except FileNotFoundError:
             return {}
         except (ValueError, OSError) as error:
-            self._mistakes.append(f"{file}: unreadable ({error}); ht.bootstrap --new-ports chooses ports again")
-            return {}
-        return dict(remembered)
+            remembered = error
+        if isinstance(remembered, dict) and not any(_type_fault(port, Port) for port in remembered.values()):
+            return remembered
+        fault = remembered if isinstance(remembered, Exception) else "not an object of names and ports"
+        self._mistakes.append(f"{file}: unreadable ({fault}); ht.bootstrap --new-ports chooses ports again")
+        return {}
 
     def _derived_port(self, position: int) -> int:
         env = cast(StageEnv, self._env)
@@ -392,5 +475,5 @@ def _file(cls: type) -> str:
         module = sys.modules.get(base.__module__)
         file = getattr(module, "__file__", None)
         if file and base.__module__ != "types":
-            return os.path.relpath(str(file))
+            return _shown(str(file))
     return str(cls.__module__)

@@ -1,0 +1,267 @@
+"""The subcommands of a project's ``cluster.py``. Heavy imports happen inside the commands: ``--help`` is quick."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pl.cli import output, running
+from pl.cli.commandline import new_app
+from pl.cli.running import PASSED_ON, Follow, Json, Lines, Words, Yes, confirmed, project, stage, stage_env
+from pl.env import StageEnv
+from pl.errors import Declined, StageUnsupported
+
+if TYPE_CHECKING:
+    from pl.host.plan import Change
+
+app = new_app(help="Work on a stage of the project, from inside its shell.", no_args_is_help=True)
+python = new_app(help="The tools that a stage needs on this machine.", no_args_is_help=True)
+app.add_typer(python, name="python")
+
+Names = Annotated[
+    list[str] | None, typer.Argument(metavar="[RELEASE]...", help="Parts to deploy, with what they need.")
+]
+
+
+def run(project_name: str) -> None:
+    """Run the command line for a project, named as ``module:name``."""
+    running.run(app, project_name)
+
+
+@python.command("bootstrap_local_dev")
+def bootstrap_local_dev() -> None:
+    """Fetch the tools of the stage into .deps/. The host stage needs none beyond .venv."""
+    env = stage_env()
+    if env.runs_on != "host":
+        raise StageUnsupported("fetching kubectl, helm, kind and skaffold is not part of this version", hint="use host")
+    output.line("nothing to do: everything the host stage needs is in .venv")
+
+
+@app.command()
+def bootstrap(
+    *,
+    new_ports: Annotated[
+        bool, typer.Option("--new-ports", help="Choose free ports again, where a remembered one was taken.")
+    ] = False,
+) -> None:
+    """Make the stage's state and start its servers. Does nothing when they are up."""
+    opened = stage()
+    with output.progress() as progress:
+        changed = opened.bootstrap(progress, new_ports=new_ports)
+    output.line(f"{opened.env.stage} is up" if changed else f"{opened.env.stage} is already up")
+    output.line(f"  state  {opened.env.state}")
+
+
+@app.command()
+def deploy(releases: Names = None) -> None:
+    """Bring the stage to what this checkout says: all of it, or the named parts with what they need.
+
+    Bootstraps what is missing, restarts only what changed, ends with the smoke test. A second deploy does nothing.
+    """
+    began = time.monotonic()
+    opened = stage()
+    with output.progress() as progress:
+        changes = opened.deploy(progress, releases or ())
+    took = output.duration(time.monotonic() - began)
+    env = opened.env
+    if changes:
+        output.line(f"{env.emoji} {env.stage} is deployed ({len(changes)} changed, {took})")
+    else:
+        output.line(f"{env.emoji} {env.stage} is as this checkout says: nothing to do ({took})")
+    output.addresses(project().addresses(env))
+    output.line()
+    output.line(f"accounts and passwords, on a terminal:  {_typed(env, 'credentials')}")
+    output.line(f"next:  {_typed(env, 'status')}   {_typed(env, 'logs -f')}   {_typed(env, 'destroy')}")
+
+
+@app.command()
+def diff(
+    *,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="End with 1 when there are changes, 0 when none.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Show what a deploy would change, and change nothing."""
+    changes = stage().diff()
+    if json:
+        output.as_json([{"name": change.name, "action": change.action, "why": change.why} for change in changes])
+    elif changes:
+        output.table([_change_row(change) for change in changes])
+    else:
+        output.line("nothing would change")
+    if changes and exit_code:
+        raise typer.Exit(1)
+
+
+@app.command()
+def status(*, json: Json = False) -> None:
+    """Show programs, ports, health and addresses. Ends with 1 when something is not healthy."""
+    opened = stage()
+    found = opened.status()
+    healthy = all(program.health in ("ready", "runs") for program in found)
+    if json:
+        programs = [
+            {
+                "name": program.name,
+                "state": program.state,
+                "pid": program.pid,
+                "port": program.port,
+                "started": program.started,
+                "health": program.health,
+            }
+            for program in found
+        ]
+        addresses = dict(project().addresses(opened.env))
+        output.as_json({"stage": opened.env.stage, "healthy": healthy, "programs": programs, "addresses": addresses})
+    else:
+        now = time.time()
+        output.table(
+            [
+                [
+                    program.name,
+                    program.state.lower(),
+                    program.health,
+                    output.duration(now - program.started) if program.pid else "",
+                    str(program.pid or ""),
+                    str(program.port or ""),
+                ]
+                for program in found
+            ],
+            header=["program", "state", "health", "up for", "pid", "port"],
+        )
+        output.line()
+        output.addresses(project().addresses(opened.env))
+    if not healthy:
+        raise typer.Exit(1)
+
+
+@app.command()
+def logs(
+    service: Annotated[str, typer.Argument(help="One program; all of them when left out.")] = "",
+    *,
+    follow: Follow = False,
+    lines: Lines = 20,
+) -> None:
+    """Show the programs' logs, each line with its program's name."""
+    from pl.cli.tail import show
+
+    show(stage().log_files(service), lines=lines, follow=follow)
+
+
+@app.command(context_settings=PASSED_ON)
+def terminal(command: Words = None) -> None:
+    """Open a shell beside the platform's processes, with their settings and in their folder."""
+    raise typer.Exit(stage().terminal(command or ()))
+
+
+@app.command()
+def credentials() -> None:
+    """Show the accounts and their generated passwords, on a terminal only."""
+    import sys
+
+    env = stage_env()
+    found = project().credentials(env)
+    if not sys.stdout.isatty():
+        raise Declined(
+            "passwords are shown on a terminal only",
+            why=f"scripts read the files that the variables *_PASSWORD_FILE of {_typed(env, 'env')} name",
+        )
+    output.table([[f"  {account}", password] for account, password in found.items()])
+
+
+@app.command()
+def smoke() -> None:
+    """Post a photo, wait for its thumbnail, fetch it, delete it."""
+    began = time.monotonic()
+    said = stage().smoke()
+    output.line(f"✓ {said} ({output.duration(time.monotonic() - began)})")
+
+
+@app.command()
+def destroy(*, yes: Yes = False) -> None:
+    """Stop everything and remove the stage's state, photos included. Asks first."""
+    opened = stage()
+    folder = opened.env.state
+    if not folder.exists():
+        output.line("there is nothing to destroy")
+        return
+    confirmed(f"This ends all programs of {opened.env.stage} and deletes {folder} with every photo in it.", yes=yes)
+    opened.destroy()
+    output.line(f"{opened.env.stage} is gone")
+
+
+@app.command()
+def env(*, json: Json = False) -> None:
+    """Show the stage's fields and the variables they are exported as. Secrets are masked."""
+    fields = stage_env().fields()
+    if json:
+        output.as_json(
+            [
+                {
+                    "field": field.name,
+                    "variable": field.variable,
+                    "value": _MASK if field.secret else field.exported,
+                    "secret": field.secret,
+                }
+                for field in fields
+            ]
+        )
+        return
+    output.table(
+        [[field.variable, f"{_MASK} (in {field.exported})" if field.secret else field.exported] for field in fields]
+    )
+
+
+@app.command()
+def backup() -> None:
+    """Save the stage's photos and rows to an archive."""
+    _not_yet("backup")
+
+
+@app.command()
+def restore() -> None:
+    """Bring back what an archive holds."""
+    _not_yet("restore")
+
+
+@app.command("add_hosts")
+def add_hosts() -> None:
+    """Add the stage's host names to /etc/hosts."""
+    _no_hosts()
+
+
+@app.command("remove_hosts")
+def remove_hosts() -> None:
+    """Take the stage's host names out of /etc/hosts."""
+    _no_hosts()
+
+
+_MASK = "••••••"
+
+
+def _not_yet(what: str) -> None:
+    stage()
+    raise StageUnsupported(f"{what} is not part of this version", why="the stage's data is in its state's folder data/")
+
+
+def _no_hosts() -> None:
+    opened = stage()
+    raise StageUnsupported(
+        f"the stage {opened.env.stage} has no host names to add", why="its addresses name this machine and a port"
+    )
+
+
+def _change_row(change: Change) -> list[str]:
+    colours = {"start": "green", "run": "green", "restart": "yellow", "stop": "red"}
+    return [output.coloured(f"{change.action:8}", colours[change.action]), change.name, change.why]
+
+
+def _typed(env: StageEnv, words: str) -> str:
+    """How a user types a subcommand from where they are: in a prompt's shell the name is on PATH."""
+    if os.isatty(0) and os.environ.get("PS1"):
+        return f"{env.code}.{words}"
+    return f"{os.path.relpath(env.root)}/shell.py {env.stage} -- {env.code}.{words}"

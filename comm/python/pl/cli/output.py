@@ -1,0 +1,165 @@
+"""What commands print: lines, tables, the progress of steps. Colour on a terminal only, ``NO_COLOR`` respected."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from pl.errors import PlError
+from pl.steps import Progress
+
+_COLOURS = {
+    "red": "31",
+    "green": "32",
+    "yellow": "33",
+    "blue": "34",
+    "magenta": "35",
+    "cyan": "36",
+    "dim": "2",
+    "bold": "1",
+}
+
+
+def coloured(text: str, colour: str, *, stream: int = 1) -> str:
+    """The text in a colour, where the stream (1: output, 2: error) is a terminal that wants it."""
+    if os.environ.get("NO_COLOR") or not os.isatty(stream):
+        return text
+    return f"\033[{_COLOURS[colour]}m{text}\033[0m"
+
+
+def line(text: str = "") -> None:
+    """One line of a command's answer."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def note(text: str) -> None:
+    """One line beside the answer, on standard error: what is happening, not what was asked for."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def as_json(value: object) -> None:
+    line(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def table(rows: Sequence[Sequence[str]], *, header: Sequence[str] = ()) -> None:
+    """Rows in columns that line up."""
+    shown = [header, *rows] if header else list(rows)
+    if not shown:
+        return
+    widths = [max(len(row[column]) for row in shown) for column in range(len(shown[0]))]
+    for number, row in enumerate(shown):
+        text = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        line(coloured(text, "dim") if header and number == 0 else text)
+
+
+def addresses(found: Mapping[str, str]) -> None:
+    """What people want to open, a line each."""
+    table([[f"  {label}", url] for label, url in found.items()])
+
+
+def duration(seconds: float) -> str:
+    """A duration as people write it."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """Who draws the progress of steps: a live list on a terminal, one line a finished step elsewhere."""
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        yield _Lines()
+        return
+    with _Live() as live:
+        yield live
+
+
+def _remark(text: str) -> str:
+    return f"  {text}" if text else ""
+
+
+class _Lines:
+    """One line for each step that ended: for logs and pipes."""
+
+    def started(self, name: str) -> None:
+        """Said when it ended: half as many lines."""
+
+    def done(self, name: str, remark: str, duration_s: float) -> None:
+        note(f"✓ {name} {duration(duration_s)}{_remark(remark)}")
+
+    def failed(self, name: str, error: PlError) -> None:
+        note(f"✗ {name}: {error.what}")
+
+
+class _Live:
+    """Finished steps stay as lines; those that run are drawn below them, with a turning sign and their time."""
+
+    _SIGNS = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+    _EVERY_S = 0.1
+
+    def __init__(self) -> None:
+        self._running: dict[str, float] = {}
+        self._drawn = 0
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._turn, daemon=True)
+
+    def __enter__(self) -> _Live:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        with self._lock:
+            self._wipe()
+
+    def started(self, name: str) -> None:
+        with self._lock:
+            self._running[name] = time.monotonic()
+
+    def done(self, name: str, remark: str, duration_s: float) -> None:
+        sign = coloured("✓", "green", stream=2)
+        self._end(name, f"{sign} {name} {coloured(duration(duration_s) + _remark(remark), 'dim', stream=2)}")
+
+    def failed(self, name: str, error: PlError) -> None:
+        self._end(name, f"{coloured('✗', 'red', stream=2)} {name}: {error.what}")
+
+    def _end(self, name: str, text: str) -> None:
+        with self._lock:
+            del self._running[name]
+            self._wipe()
+            note(text)
+            self._draw(0)
+
+    def _turn(self) -> None:
+        turn = 0
+        while not self._over.wait(self._EVERY_S):
+            turn += 1
+            with self._lock:
+                self._wipe()
+                self._draw(turn)
+
+    def _draw(self, turn: int) -> None:
+        now = time.monotonic()
+        sign = self._SIGNS[turn % len(self._SIGNS)]
+        for name, began in self._running.items():
+            note(f"{sign} {name} {duration(now - began)}")
+        self._drawn = len(self._running)
+
+    def _wipe(self) -> None:
+        if self._drawn:
+            sys.stderr.write(f"\033[{self._drawn}F\033[J")
+        self._drawn = 0

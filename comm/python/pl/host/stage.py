@@ -1,0 +1,342 @@
+"""The host stage's commands: what ``cluster.py`` does where there is no cluster."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pl import proc, secrets
+from pl.digest import text_digest
+from pl.env import StageEnv, load, ports_file
+from pl.errors import PortTaken, ServerFailed, StageDown, UsageError
+from pl.host import strays
+from pl.host.plan import Change, plan
+from pl.host.platform import NotReadyError, Platform, Program, Task, tasks_resting_on
+from pl.host.state import StageState, choose_ports, is_free
+from pl.host.supervisor import Supervisor, spec_digest
+from pl.steps import Progress, Step, run_steps
+
+_READY_POLL_S = 0.02
+_SMOKE = "smoke"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProgramStatus:
+    """A line of ``status``. ``health`` is "ready", or why not."""
+
+    name: str
+    state: str
+    pid: int
+    started: float
+    port: int | None
+    health: str
+
+
+class HostStage:
+    """One project on the host stage.
+
+    ``platform_of`` builds the platform for an environment; it is called anew when ports were chosen or secrets made.
+    ``smoke`` proves that the platform works and raises SmokeFailed. ``say`` tells the user one line.
+    """
+
+    def __init__(
+        self,
+        env: StageEnv,
+        platform_of: Callable[[StageEnv], Platform],
+        smoke: Callable[[StageEnv, HostStage], str],
+        say: Callable[[str], None],
+    ) -> None:
+        self.env = env
+        self._platform_of = platform_of
+        self._smoke = smoke
+        self._say = say
+        self._tasks_lock = threading.Lock()
+        self.state = StageState(env.state)
+        self.supervisor = Supervisor(self.state)
+
+    # -- what changes the stage
+
+    def bootstrap(self, progress: Progress, *, new_ports: bool = False) -> bool:
+        """State and servers, without the platform. Returns whether anything had to be done."""
+        with self.state.locked(self._say):
+            prepared = self._prepare_state(new_ports=new_ports)
+            platform = self._platform()
+            servers = [program for program in platform.programs if not program.needs]
+            begun = self._bring_up(platform)
+            changes = {change.name for change in plan(platform, self.state, self.supervisor)}
+            wanted = [program for program in servers if program.name in changes]
+            self.supervisor.configure(platform.programs)
+            run_steps([self._start_step(platform, program, frozenset()) for program in wanted], progress)
+            return bool(prepared or begun or wanted)
+
+    def deploy(self, progress: Progress, names: Sequence[str] = ()) -> tuple[Change, ...]:
+        """Bring the stage to what the checkout says and return what was changed; nothing when it was so already.
+
+        With ``names``, only those programs and tasks and what they need. Ends with the smoke test, unless nothing
+        changed since it last passed.
+        """
+        with self.state.locked(self._say):
+            self._prepare_state()
+            platform = self._platform()
+            self._bring_up(platform)
+            wanted = _with_needs(platform, names)
+            changes = [change for change in plan(platform, self.state, self.supervisor) if change.name in wanted]
+            proven = _smoke_fingerprint(platform, self.state)
+            smoked = self.state.done_tasks().get(_SMOKE) == proven
+            if changes:
+                self._apply(platform, changes, progress)
+            if not names and (changes or not smoked):
+                run_steps([Step(name=_SMOKE, run=lambda: self._smoke(self.env, self))], progress)
+                self._remember(_SMOKE, proven)
+            return tuple(changes)
+
+    def destroy(self) -> bool:
+        """Stop everything and remove the state. Returns whether there was anything."""
+        if not self.state.folder.exists():
+            return False
+        with self.state.locked(self._say):
+            if self.supervisor.is_up():
+                self.supervisor.shut_down()
+            strays.end_strays(str(self.state.folder))
+            self.state.remove()
+        return True
+
+    # -- what looks at it
+
+    def diff(self) -> tuple[Change, ...]:
+        if self.state.exists():
+            self.state.check()
+        if not self.state.exists() or not secrets.is_complete(self.env):
+            return (Change(name="state", action="run", why="the stage was never bootstrapped"),)
+        return plan(self._platform(), self.state, self.supervisor)
+
+    def smoke(self) -> str:
+        """Prove that the platform works, and say what was done. Raises SmokeFailed, StageDown."""
+        self._must_run()
+        return self._smoke(self.env, self)
+
+    def status(self) -> tuple[ProgramStatus, ...]:
+        """One entry a program. Raises StageDown when nothing runs."""
+        self._must_run()
+        processes = self.supervisor.processes()
+        found = []
+        for program in self._platform().programs:
+            info = processes.get(program.name)
+            found.append(
+                ProgramStatus(
+                    name=program.name,
+                    state=info.state if info else "NEW",
+                    pid=info.pid if info else 0,
+                    started=info.started if info else 0.0,
+                    port=program.port,
+                    health=_health(program) if info and info.runs else "does not run",
+                )
+            )
+        return tuple(found)
+
+    def log_files(self, name: str = "") -> dict[str, Path]:
+        """The log of a program, or all of them. Raises UsageError for a name that is none."""
+        files = {file.stem: file for file in sorted(self.state.log.glob("*.log"))}
+        if not files:
+            raise StageDown("the stage has no logs: it was never deployed", hint="ht.deploy")
+        if name and name not in files:
+            raise UsageError(f"no program is called {name!r}", why=f"programs: {', '.join(files)}")
+        return {name: files[name]} if name else files
+
+    def run_inside(self, argv: Sequence[str], *, input: str = "") -> str:
+        """Run a command beside the programs, with their settings, and return what it printed. Raises CommandFailed."""
+        self._must_run()
+        platform = self._platform()
+        return proc.run(argv, env=self._shell_env(platform), cwd=platform.shell_cwd, input=input).stdout
+
+    def terminal(self, argv: Sequence[str]) -> int:
+        """A shell (or one command) beside the programs, on this terminal. Returns its exit status."""
+        self._must_run()
+        platform = self._platform()
+        env = {
+            **self._shell_env(platform),
+            **{name: os.environ[name] for name in ("TERM", "LANG") if name in os.environ},
+        }
+        return proc.attach(list(argv) or [os.environ.get("SHELL", "/bin/sh")], env=env, cwd=platform.shell_cwd)
+
+    # -- parts
+
+    def _platform(self) -> Platform:
+        return self._platform_of(self.env)
+
+    def _must_run(self) -> None:
+        self.state.check()
+        if not (self.state.exists() and self.supervisor.is_up()):
+            raise StageDown(f"the stage {self.env.stage} does not run", hint=f"{self.env.code}.deploy")
+
+    def _prepare_state(self, *, new_ports: bool = False) -> bool:
+        """The directory, the secrets and the ports. Returns whether any was missing."""
+        new = not self.state.exists()
+        self.state.create()
+        made = secrets.generate_missing(self.env)
+        choose = new_ports or not ports_file(self.env.state).exists()
+        if choose:
+            if self.supervisor.is_up():
+                self.supervisor.shut_down()
+            choose_ports(self.env, again=new_ports)
+            self.env = load(
+                self.env.checkout,
+                project=self.env.root.name,
+                app=self.env.app,
+                stage=self.env.stage,
+                instance=self.env.instance,
+            )
+        return new or bool(made) or choose
+
+    def _bring_up(self, platform: Platform) -> bool:
+        """Have a supervisor and no strays. Returns whether it had to be started."""
+        if self.supervisor.is_up():
+            return False
+        ended = strays.end_strays(str(self.state.folder))
+        if ended:
+            self._say(f"ended what a killed supervisor left: {', '.join(sorted(set(ended)))}")
+        self.supervisor.configure(platform.programs)
+        self.supervisor.start()
+        return True
+
+    def _apply(self, platform: Platform, changes: Sequence[Change], progress: Progress) -> None:
+        self.supervisor.configure(platform.programs)
+        self.supervisor.reload()
+        changed = frozenset(change.name for change in changes)
+        steps = [
+            self._start_step(platform, program, changed) for program in platform.programs if program.name in changed
+        ]
+        steps += [self._task_step(task, changed) for task in platform.tasks if task.name in changed]
+        run_steps(steps, progress)
+
+    def _start_step(self, platform: Platform, program: Program, changed: frozenset[str]) -> Step:
+        def run() -> str:
+            self.supervisor.stop(program.name)
+            if program.port and not is_free(program.port):
+                self._free_port(program.name, program.port)
+            if program.data and not program.data.exists():
+                self._forget_tasks_on(platform, program)
+            self._start(program)
+            return f"127.0.0.1:{program.port}" if program.port else ""
+
+        return Step(name=program.name, run=run, needs=tuple(name for name in program.needs if name in changed))
+
+    def _start(self, program: Program) -> None:
+        """Start a program and wait until it serves; once more if it can mend what stopped it."""
+        began_at = self.supervisor.log_size(program.name)
+        _prepare(program)
+        self.supervisor.start_program(program.name)
+        try:
+            self._wait_ready(program)
+        except ServerFailed:
+            if program.mend is None or not program.mend(self.supervisor.log_since(program.name, began_at)):
+                raise
+            self._say(f"{program.name} could not read its data: it was put aside, and the start repeated")
+            self.supervisor.stop(program.name)
+            _prepare(program)
+            self.supervisor.start_program(program.name)
+            self._wait_ready(program)
+
+    def _free_port(self, name: str, port: int) -> None:
+        """A port in use is our own stray's, or somebody else's, whom we leave alone."""
+        strays.end_strays(str(self.state.folder), supervisor_pid=self.supervisor.pid())
+        if not is_free(port):
+            raise PortTaken(
+                f"port {port} of {name} is taken",
+                why=f"by {strays.holder_of(port)}",
+                hint=f"end that, or choose other ports: {self.env.code}.bootstrap --new-ports",
+            )
+
+    def _task_step(self, task: Task, changed: frozenset[str]) -> Step:
+        def run() -> str:
+            task.run()
+            self._remember(task.name, task.fingerprint)
+            return ""
+
+        return Step(name=task.name, run=run, needs=tuple(name for name in task.needs if name in changed))
+
+    def _remember(self, name: str, fingerprint: str) -> None:
+        with self._tasks_lock:
+            self.state.remember_tasks({**self.state.done_tasks(), name: fingerprint})
+
+    def _wait_ready(self, program: Program) -> None:
+        deadline = time.monotonic() + program.ready_within_s
+        reason = "did not become ready"
+        while time.monotonic() < deadline:
+            info = self.supervisor.processes()[program.name]
+            if info.state in ("FATAL", "BACKOFF", "EXITED", "STOPPED"):
+                reason = f"ended while starting ({info.state.lower()})"
+                break
+            if program.check_ready is None:
+                if info.state == "RUNNING":
+                    return
+            else:
+                try:
+                    program.check_ready()
+                except NotReadyError as error:
+                    reason = f"did not become ready: {error}"
+                else:
+                    return
+            time.sleep(_READY_POLL_S)
+        log = self.supervisor.log_file(program.name)
+        raise ServerFailed(program.name, reason, self.supervisor.log_tail(program.name), hint=f"less {log}")
+
+    def _forget_tasks_on(self, platform: Platform, program: Program) -> None:
+        """A server that starts with new data has nothing of what tasks once did there."""
+        lost = tasks_resting_on(platform, program.name)
+        with self._tasks_lock:
+            self.state.remember_tasks(
+                {name: value for name, value in self.state.done_tasks().items() if name not in (*lost, _SMOKE)}
+            )
+
+    def _shell_env(self, platform: Platform) -> dict[str, str]:
+        path = f"{Path(sys.prefix) / 'bin'}:{os.environ.get('PATH', os.defpath)}"
+        return {"HOME": os.environ.get("HOME", "/"), **platform.shell_env, "PATH": path}
+
+
+def _smoke_fingerprint(platform: Platform, state: StageState) -> str:
+    return text_digest(*(spec_digest(program, state) for program in platform.programs))
+
+
+def _with_needs(platform: Platform, names: Sequence[str]) -> frozenset[str]:
+    """The named programs and tasks with all that they need; everything when none is named. Raises UsageError."""
+    parts: tuple[Program | Task, ...] = (*platform.programs, *platform.tasks)
+    needs = {part.name: part.needs for part in parts}
+    unknown = [name for name in names if name not in needs]
+    if unknown:
+        raise UsageError(f"there is no {', '.join(unknown)} to deploy", why=f"there are {', '.join(needs)}")
+    wanted: set[str] = set()
+    left = list(names or needs)
+    while left:
+        name = left.pop()
+        if name not in wanted:
+            wanted.add(name)
+            left.extend(needs[name])
+    return frozenset(wanted)
+
+
+def _prepare(program: Program) -> None:
+    if program.before_start is None:
+        return
+    try:
+        program.before_start()
+    except (OSError, ValueError) as error:
+        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        hint = "free space where the state is, then deploy again" if full else "mend that, then deploy again"
+        raise ServerFailed(program.name, f"could not be prepared: {error}", "", hint=hint) from None
+
+
+def _health(program: Program) -> str:
+    if program.check_ready is None:
+        return "runs"
+    try:
+        program.check_ready()
+    except NotReadyError as error:
+        return str(error).splitlines()[0] if str(error) else "not ready"
+    return "ready"

@@ -1,0 +1,85 @@
+"""A graph of named steps, run in parallel where it allows, with progress told to whoever draws it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Protocol
+
+from pl.errors import PlError, StepsFailed
+
+IO_BOUND_WORKERS = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """Something to do. ``run`` returns a remark for people ("unchanged") or an empty string, and raises PlError."""
+
+    name: str
+    run: Callable[[], str]
+    needs: tuple[str, ...] = ()
+
+
+class Progress(Protocol):
+    """Who is told how steps get on. Called from several threads."""
+
+    def started(self, name: str) -> None: ...
+    def done(self, name: str, remark: str, duration_s: float) -> None: ...
+    def failed(self, name: str, error: PlError) -> None: ...
+
+
+def run_steps(steps: Sequence[Step], progress: Progress) -> None:
+    """Run all steps, each after those it needs.
+
+    A step that fails keeps those that need it from being tried; the others go on. Raises StepsFailed with every
+    failure, ValueError for a need that no step satisfies, and what was raised by a step if that was no PlError.
+    """
+    waiting = {step.name: step for step in steps}
+    _check(waiting)
+    done: set[str] = set()
+    failures: dict[str, PlError] = {}
+    running: dict[Future[None], str] = {}
+    with ThreadPoolExecutor(max_workers=IO_BOUND_WORKERS) as pool:
+        while True:
+            for name in [name for name, step in waiting.items() if done.issuperset(step.needs)]:
+                running[pool.submit(_run, waiting.pop(name), progress)] = name
+            if not running:
+                break
+            ended, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in ended:
+                name = running.pop(future)
+                error = future.exception()
+                if isinstance(error, PlError):
+                    failures[name] = error
+                elif error is not None:
+                    raise error
+                else:
+                    done.add(name)
+    if failures:
+        raise StepsFailed(failures, tuple(waiting))
+
+
+def _run(step: Step, progress: Progress) -> None:
+    began = time.monotonic()
+    progress.started(step.name)
+    try:
+        remark = step.run()
+    except PlError as error:
+        progress.failed(step.name, error)
+        raise
+    progress.done(step.name, remark, time.monotonic() - began)
+
+
+def _check(steps: dict[str, Step]) -> None:
+    """A need that is no step, or a circle, would wait for ever."""
+    settled: set[str] = set()
+    left = dict(steps)
+    while left:
+        ready = [name for name, step in left.items() if settled.issuperset(step.needs)]
+        if not ready:
+            raise ValueError(f"steps that can never run: {', '.join(f'{n} needs {s.needs}' for n, s in left.items())}")
+        settled.update(ready)
+        for name in ready:
+            del left[name]

@@ -1,0 +1,154 @@
+"""What the photos platform consists of on the host stage."""
+
+from __future__ import annotations
+
+import http.client
+import sys
+from pathlib import Path
+
+from pl import proc
+from pl.digest import text_digest, tree_digest
+from pl.env import Secret
+from pl.host.platform import NotReadyError, Platform, Program, Task
+from pl.host.postgresql import postgresql
+from pl.host.state import StageState
+from pl.host.storage import storage
+from pl.host.valkey import valkey
+
+from hmlet.env_host import HostEnv
+
+_DATABASE = "hmlet"
+_USER = "hmlet"
+_NO_CODE = ("tests", "pyproject.toml", "Dockerfile")
+_WEB_ALONE = ("api", "pages.py", "urls.py", "wsgi.py", "middleware.py", "templates", "static")
+
+
+def platform(env: HostEnv) -> Platform:
+    """Servers, web, worker and beat, and what must be done before they start."""
+    state = StageState(env.state)
+    flesh = env.root / "photos/flesh"
+    settings = _settings(env)
+    python = str(Path(sys.prefix).resolve() / "bin/python")
+    code = tree_digest(flesh, leave_out=_NO_CODE)
+    # The worker serves no requests: a changed view is none of its business.
+    work_code = tree_digest(flesh, leave_out=(*_NO_CODE, *_WEB_ALONE))
+
+    def manage(*words: str, password: Secret | None = None) -> None:
+        environ = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", **settings}
+        stdin = f"{password.reveal()}\n" if password else ""
+        proc.run([python, "manage.py", *words], env=environ, cwd=flesh, input=stdin, timeout_s=300)
+
+    def celery(*words: str) -> tuple[str, ...]:
+        return (python, "-m", "celery", "--app", "config", *words, "--loglevel", env.log_level)
+
+    return Platform(
+        programs=(
+            postgresql(
+                state,
+                port=env.database_port,
+                user=_USER,
+                database=_DATABASE,
+                password=env.database_password,
+                pl_path=env.checkout / "comm/python",
+            ),
+            valkey(state, port=env.redis_port, password=env.redis_password),
+            storage(state, port=env.storage_port, access_key=env.storage_access_key, secret_key=env.storage_secret_key),
+            Program(
+                name="web",
+                argv=(python, "-m", "gunicorn", "config.wsgi", *_gunicorn(env)),
+                cwd=flesh,
+                env=settings,
+                needs=("migrations", "buckets", "admin", "redis"),
+                code=code,
+                port=env.web_port,
+                check_ready=lambda: _answers(env.web_port),
+                stop_within_s=40,
+            ),
+            Program(
+                name="worker",
+                argv=celery(
+                    "worker", "--concurrency", str(env.worker_processes), "--without-gossip", "--without-mingle"
+                ),
+                cwd=flesh,
+                env=settings,
+                needs=("migrations", "buckets", "redis"),
+                code=work_code,
+                stop_within_s=60,
+            ),
+            Program(
+                name="beat",
+                argv=celery("beat", "--schedule", str(state.run / "beat-schedule"), "--pidfile", ""),
+                cwd=flesh,
+                env=settings,
+                needs=("migrations", "redis"),
+                code=work_code,
+            ),
+        ),
+        tasks=(
+            Task(
+                name="migrations",
+                run=lambda: manage("migrate", "--no-input", "--verbosity", "0"),
+                fingerprint=tree_digest(flesh, leave_out=(*_NO_CODE, *_WEB_ALONE)),
+                needs=("postgresql",),
+            ),
+            Task(
+                name="buckets",
+                run=lambda: manage("ensure_buckets"),
+                fingerprint=text_digest(env.originals_bucket, env.thumbnails_bucket),
+                needs=("storage",),
+            ),
+            Task(
+                name="admin",
+                run=lambda: manage("ensure_user", env.admin_username, "--superuser", password=env.admin_password),
+                fingerprint=text_digest(env.admin_username, env.admin_password.reveal()),
+                needs=("migrations",),
+            ),
+        ),
+        shell_env=settings,
+        shell_cwd=flesh,
+    )
+
+
+def _settings(env: HostEnv) -> dict[str, str]:
+    """The flesh's settings (the table in doc/architecture.rst). Secrets go as the paths of their files."""
+    return {
+        "DJANGO_SECRET_KEY_FILE": str(env.django_secret_key.path),
+        "DATABASE_HOST": "127.0.0.1",
+        "DATABASE_PORT": str(env.database_port),
+        "DATABASE_NAME": _DATABASE,
+        "DATABASE_USER": _USER,
+        "DATABASE_PASSWORD_FILE": str(env.database_password.path),
+        "REDIS_HOST": "127.0.0.1",
+        "REDIS_PORT": str(env.redis_port),
+        "REDIS_PASSWORD_FILE": str(env.redis_password.path),
+        "S3_ENDPOINT_URL": env.storage_url,
+        "S3_ACCESS_KEY_FILE": str(env.storage_access_key.path),
+        "S3_SECRET_KEY_FILE": str(env.storage_secret_key.path),
+        "S3_ORIGINALS_BUCKET": env.originals_bucket,
+        "S3_THUMBNAILS_BUCKET": env.thumbnails_bucket,
+        "PUBLIC_URL": env.web_url,
+        "LOG_LEVEL": env.log_level,
+        "PHOTO_MAX_BYTES": str(env.photo_max_bytes),
+    }
+
+
+def _gunicorn(env: HostEnv) -> tuple[str, ...]:
+    return (
+        *("--bind", f"127.0.0.1:{env.web_port}"),
+        *("--worker-class", "gthread", "--workers", str(env.web_processes), "--threads", str(env.web_threads)),
+        *("--timeout", "60", "--graceful-timeout", "30", "--keep-alive", "15"),
+        *("--no-control-socket", "--access-logfile", "-"),
+    )
+
+
+def _answers(port: int) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/healthz/ready")
+        status = connection.getresponse().status
+    except (OSError, http.client.HTTPException) as error:
+        raise NotReadyError(str(error)) from None
+    finally:
+        connection.close()
+    if status != 200:
+        raise NotReadyError(f"/healthz/ready answered {status}")

@@ -1,0 +1,9 @@
+"""Accounts of a stage, made from outside: the API has no way to sign up."""
+
+from pl.host.stage import HostStage
+
+
+def ensure_user(stage: HostStage, name: str, password: str, *, staff: bool = False) -> None:
+    """Have a user with this password. The password goes by standard input. Raises CommandFailed, StageDown."""
+    rights = ("--staff",) if staff else ()
+    stage.run_inside(["python", "manage.py", "ensure_user", name, *rights], input=f"{password}\n")
