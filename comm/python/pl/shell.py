@@ -236,14 +236,13 @@ def _render(place: _Place, stage: str, instance: str) -> tuple[dict[str, str], l
     checkout = Path(place.checkout)
     if not place.project:
         return env.root_env(checkout, instance).exports(), _read_from(place.checkout)
-    rendered = env.load(checkout, project=place.project, stage=stage, instance=instance)
-    commands.put_on_path(rendered.root, rendered.code, "cluster.py", commands.CLUSTER)
-    sources = [env.ports_file(rendered.state), rendered.root / ".bin"]
+    innermost = env.load(checkout, project=place.project, app=place.app, stage=stage, instance=instance)
+    of_project = env.load(checkout, project=place.project, stage=stage, instance=instance) if place.app else innermost
+    bins = [commands.put_on_path(of_project.root, of_project.code, "cluster.py", commands.CLUSTER)]
     if place.app:
-        rendered = env.load(checkout, project=place.project, app=place.app, stage=stage, instance=instance)
-        commands.put_on_path(rendered.root / place.app, rendered.code, "app.py", commands.APP)
-        sources.append(rendered.root / place.app / ".bin")
-    return rendered.exports(), [*map(str, sources), *_read_from(place.checkout)]
+        bins.append(commands.put_on_path(innermost.root / place.app, innermost.code, "app.py", commands.APP))
+    sources = [env.ports_file(innermost.state), *bins]
+    return innermost.exports(), [*map(str, sources), *_read_from(place.checkout)]
 
 
 def _read_from(checkout: str) -> list[str]:
@@ -281,7 +280,7 @@ def _restore_signals() -> None:
 
     ``_signal`` because ``signal`` imports ``enum``, which costs more than all the rest here.
     """
-    import _signal
+    import _signal  # type: ignore[import-not-found]
 
     for number in (_signal.SIGPIPE, _signal.SIGXFSZ):
         _signal.signal(number, _signal.SIG_DFL)
