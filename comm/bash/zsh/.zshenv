@@ -1,2 +1,7 @@
-# zsh reads its files from this folder because ZDOTDIR points here; the user's own are read from these.
-[[ -r "${ZDOTDIR_BEFORE:-$HOME}/.zshenv" ]] && source "${ZDOTDIR_BEFORE:-$HOME}/.zshenv"
+# zsh reads its files from this folder because ZDOTDIR points here; the user's own are read from where they are.
+_pl_here=$ZDOTDIR
+if [[ -n "$ZDOTDIR_BEFORE" ]]; then ZDOTDIR=$ZDOTDIR_BEFORE; else unset ZDOTDIR; fi
+[[ -r "${ZDOTDIR:-$HOME}/.zshenv" ]] && source "${ZDOTDIR:-$HOME}/.zshenv"
+# Many people's .zshenv says where their other files are.
+export ZDOTDIR_BEFORE=$ZDOTDIR ZDOTDIR=$_pl_here
+unset _pl_here
