@@ -31,6 +31,11 @@ class Need:
     answers: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
 
+    @property
+    def of_machine(self) -> bool:
+        """Whether it is something to install, not something that another suite leaves."""
+        return bool(self.found or self.answers)
+
     def is_met(self, checkout: Path) -> bool:
         if self.found and not any(shutil.which(program) for program in self.found):
             return False
@@ -73,6 +78,7 @@ class Suites:
     """All that a checkout has."""
 
     all: tuple[Suite, ...]
+    needs: tuple[Need, ...]
     coverage_sources: tuple[str, ...]
 
     def named(self, names: Sequence[str]) -> tuple[Suite, ...]:
@@ -99,7 +105,7 @@ def read(checkout: Path) -> Suites:
         sources = _words(document.get("coverage", {}).get("sources", []), "coverage.sources")
     except _MistakeError as mistake:
         raise _invalid(file, str(mistake)) from None
-    return Suites(all=suites, coverage_sources=sources)
+    return Suites(all=suites, needs=tuple(needs.values()), coverage_sources=sources)
 
 
 def _invalid(file: Path, mistake: str) -> SuitesInvalid:
