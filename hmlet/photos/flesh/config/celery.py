@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging, task_prerun, worker_process_init
+from celery.signals import setup_logging, task_postrun, task_prerun, worker_process_init
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -29,8 +29,26 @@ def connections_refresh(**_: Any) -> None:
 
 
 @worker_process_init.connect
-def worker_warm(**_: Any) -> None:
+def worker_begin(**_: Any) -> None:
     """Pay for connections and imports before the first job rather than in it."""
-    from gallery.warm import connections_open
+    from django.db.backends.signals import connection_created
+    from gallery.warm import worker_warm
 
-    connections_open()
+    connection_created.connect(commits_hasten)
+    worker_warm()
+
+
+def commits_hasten(connection: Any, **_: Any) -> None:
+    """Do not wait for the disk at a worker's commits: what a crash of the database takes back is queued again, and done
+    again with the same outcome. Requests wait as ever."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET synchronous_commit TO off")
+
+
+@task_postrun.connect
+def sandbox_prepare(**_: Any) -> None:
+    """Have the next sandbox wait before the next job comes."""
+    from gallery.handlers import sandbox_stand_by
+
+    sandbox_stand_by()

@@ -3,17 +3,14 @@
 from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from ops.views import status
 from rest_framework.permissions import AllowAny
 from rest_framework_simplejwt.views import TokenObtainPairView, TokenRefreshView
-
-from ops.views import status
 
 admin.site.site_header = admin.site.site_title = "hmlet photos"
 admin.site.index_title = "Administration"
 
-docs = SpectacularSwaggerSplitView.as_view(
-    url_name="schema", permission_classes=[AllowAny], authentication_classes=[]
-)
+docs = SpectacularSwaggerSplitView.as_view(url_name="schema", permission_classes=[AllowAny], authentication_classes=[])
 
 urlpatterns = [
     path("api/v1/token/", TokenObtainPairView.as_view(), name="token"),

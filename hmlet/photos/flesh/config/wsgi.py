@@ -8,6 +8,6 @@ from django.core.wsgi import get_wsgi_application
 
 application = get_wsgi_application()
 
-from gallery.warm import modules_import
+from gallery.warm import modules_import  # noqa: E402 - the apps are ready only now
 
 modules_import()

@@ -25,7 +25,19 @@ class PhotoAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     search_help_text = "Part of a name, a caption or a username"
     list_per_page = 50
     show_full_result_count = False
-    fields = ("image", "id", "name", "owner", "caption", "draft", "publish_date", "status", "failure", "size", "created")
+    fields = (
+        "image",
+        "id",
+        "name",
+        "owner",
+        "caption",
+        "draft",
+        "publish_date",
+        "status",
+        "failure",
+        "size",
+        "created",
+    )
     readonly_fields = fields
     actions = ("delete_selected",)
 

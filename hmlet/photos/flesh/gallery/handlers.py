@@ -1,18 +1,22 @@
 """What the gallery does in workers: make thumbnails, delete objects."""
 
+import os
 import struct
 import uuid
 from io import BytesIO
+from typing import BinaryIO, cast
 
-from gallery.buckets import originals, thumbnails
-from gallery.models import Original, Rendition
-from gallery.originals import STORAGE_ERRORS, THUMBNAIL_KIND, rendition_key
 from imaging.errors import ImageError
-from imaging.sandbox import sandbox_run
+from imaging.sandbox import Sandbox
 from imaging.thumbnail import Thumbnail, thumbnail_make
 from jobs.errors import JobError
 from jobs.handlers import Write, handler_register
 from jobs.models import Job
+from PIL import Image
+
+from gallery.buckets import originals, thumbnails
+from gallery.models import Original, Rendition
+from gallery.originals import STORAGE_ERRORS, THUMBNAIL_KIND, original_delete_unused, rendition_key
 
 BOX = (128, 128)
 
@@ -21,10 +25,10 @@ class ThumbnailHandler:
     """Original in, rendition out."""
 
     def work(self, job: Job) -> Write:
-        original = Original.objects.filter(pk=job.subject).first()
+        original = Original.objects.filter(pk=job.subject).first() if job.subject else None
         if original is None or original.state == Original.State.READY:
             return _nothing
-        thumbnail = _thumbnail_of(_bytes_of(original))
+        thumbnail = _thumbnail_of(original)
         key = rendition_key(original)
         try:
             thumbnails().write(key, BytesIO(thumbnail.content), thumbnail.content_type)
@@ -33,15 +37,20 @@ class ThumbnailHandler:
         return lambda: _rendition_write(original.pk, key, thumbnail)
 
     def give_up(self, job: Job, error: JobError) -> None:
+        if job.subject is None:
+            return
         Original.objects.filter(pk=job.subject, state=Original.State.PROCESSING).update(
             state=Original.State.FAILED, failure_code=error.code, failure_message=error.message
         )
 
 
 class PurgeHandler:
-    """Deletes the objects of an original that is gone. Keys are never used twice, so nothing else can have them."""
+    """Deletes an original that lost its last photo. Keys are never used twice, so nothing else can have its objects."""
 
     def work(self, job: Job) -> Write:
+        # The row first: while it is there, a new photo of the same bytes may take it, and needs the objects.
+        if job.subject is None or not original_delete_unused(original_id=job.subject):
+            return _nothing
         try:
             for key in job.payload["originals"]:
                 originals().discard(key)
@@ -61,25 +70,59 @@ def handlers_register() -> None:
     handler_register(Job.Kind.PURGE, PurgeHandler())
 
 
-def _bytes_of(original: Original) -> bytes:
-    try:
-        return originals().read(original.key)
-    except FileNotFoundError as error:
-        raise JobError("original_missing", "The stored image is not there any more. Post it again.") from error
-    except STORAGE_ERRORS as error:
-        raise _storage_away() from error
-
-
 def _storage_away() -> JobError:
     return JobError("storage_unavailable", "The object storage did not answer.", retryable=True)
 
 
-def _thumbnail_of(source: bytes) -> Thumbnail:
-    """Made in a child, whose answer is numbers and bytes."""
+def _thumbnail_of(original: Original) -> Thumbnail:
+    """Copied from the bucket straight into the sandbox, whose answer is numbers and bytes."""
+    sandbox = sandbox_take()
     try:
-        return _unpacked(sandbox_run(lambda: _packed(thumbnail_make(source, box=BOX))))
+        originals().read(original.key, sandbox.source)
+        return _unpacked(sandbox.run())
+    except FileNotFoundError as error:
+        raise JobError("original_missing", "The stored image is not there any more. Post it again.") from error
+    except STORAGE_ERRORS as error:
+        raise _storage_away() from error
     except ImageError as error:
         raise JobError(error.code, error.message, retryable=error.retryable) from error
+    finally:
+        sandbox.close()
+
+
+_standby: Sandbox | None = None
+
+
+def sandbox_stand_by() -> None:
+    """Fork a child for the next thumbnail, between jobs, when nobody waits."""
+    global _standby
+    if _standby is None or _standby.owner != os.getpid():
+        _standby = Sandbox(_packed_thumbnail, rehearse=_rehearse)
+
+
+def sandbox_take() -> Sandbox:
+    """The waiting child, else a new one."""
+    global _standby
+    sandbox_stand_by()
+    taken, _standby = cast(Sandbox, _standby), None
+    return taken
+
+
+def _rehearse() -> None:
+    _packed_thumbnail(BytesIO(_REHEARSAL))
+
+
+def _rehearsal_image() -> bytes:
+    out = BytesIO()
+    Image.new("RGB", (1600, 1200)).save(out, "JPEG")
+    return out.getvalue()
+
+
+_REHEARSAL = _rehearsal_image()
+
+
+def _packed_thumbnail(source: BinaryIO) -> bytes:
+    return _packed(thumbnail_make(source, box=BOX))
 
 
 _SIZES = struct.Struct("!4I")

@@ -6,6 +6,7 @@ row commits. A process that dies in between leaves an object without a row, whic
 
 import hashlib
 import logging
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,14 +18,14 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.files.base import File
 from django.db import IntegrityError, transaction
 from django.utils import timezone
-
-from gallery.buckets import Bucket, originals, thumbnails
-from gallery.errors import ImageBytesLimit, ImageRefused, StorageUnavailable
-from gallery.models import Original, Rendition, original_key
 from imaging.errors import ImageError
 from imaging.header import Header, header_read
 from jobs.models import Job
 from jobs.services import job_create
+
+from gallery.buckets import Bucket, originals, thumbnails
+from gallery.errors import ImageBytesLimit, ImageRefused, StorageUnavailable
+from gallery.models import Original, Rendition, original_key
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +74,7 @@ def with_original(*, owner: AbstractBaseUser, upload: Upload, write: Callable[[O
         while True:
             if key is None and not Original.objects.filter(owner_id=owner.pk, sha256=upload.sha256).exists():
                 key = _store(upload)
+            original: Original | None = None
             try:
                 with transaction.atomic():
                     original = _held(owner, upload, key)
@@ -80,10 +82,10 @@ def with_original(*, owner: AbstractBaseUser, upload: Upload, write: Callable[[O
                         continue
                     row = write(original)
             except IntegrityError:
-                # Somebody has stored the same bytes meanwhile; if not, it is not ours to explain.
-                if not Original.objects.filter(owner_id=owner.pk, sha256=upload.sha256).exclude(key=key or "").exists():
-                    raise
-                continue
+                # Without an original, somebody has stored the same bytes meanwhile; with one, it was write's.
+                if original is None:
+                    continue
+                raise
             used = original.key == key
             return row
     finally:
@@ -92,11 +94,11 @@ def with_original(*, owner: AbstractBaseUser, upload: Upload, write: Callable[[O
 
 
 def _held(owner: AbstractBaseUser, upload: Upload, key: str | None) -> Original | None:
-    """The owner's Original of these bytes, locked against its deletion; None if it went and its bytes are not stored."""
+    """The owner's Original of these bytes, locked against deletion; None if it went and its bytes are not stored."""
     original = Original.objects.select_for_update().filter(owner_id=owner.pk, sha256=upload.sha256).first()
-    if original is None and key is None:
-        return None
     if original is None:
+        if key is None:
+            return None
         original = Original.objects.create(
             owner_id=owner.pk,
             sha256=upload.sha256,
@@ -117,14 +119,24 @@ def _held(owner: AbstractBaseUser, upload: Upload, key: str | None) -> Original 
 
 
 def original_release(*, original: Original) -> None:
-    """Delete an Original that no photo shows any more, and commit a job that deletes its objects. Needs a transaction."""
-    held = Original.objects.select_for_update().filter(pk=original.pk).first()
-    if held is None or held.photos.exists():
-        return
-    shown = set(Rendition.objects.filter(original=held).values_list("key", flat=True)) | {rendition_key(held)}
-    payload = {"originals": [held.key], "thumbnails": sorted(shown)}
-    job_create(kind=Job.Kind.PURGE, owner=None, subject=held.pk, payload=payload)
-    held.delete()
+    """Commit a job that deletes the Original and its objects, unless photos show it by then. Needs a transaction.
+
+    A job, so that no transaction ever waits for two originals.
+    """
+    payload = {"originals": [original.key], "thumbnails": [rendition_key(original)]}
+    job_create(kind=Job.Kind.PURGE, owner=None, subject=original.pk, payload=payload)
+
+
+def original_delete_unused(*, original_id: uuid.UUID) -> bool:
+    """Delete the row of an Original that no photo shows. False if one does; then its objects are needed."""
+    with transaction.atomic():
+        held = Original.objects.select_for_update().filter(pk=original_id).first()
+        if held is None:
+            return True
+        if held.photos.exists():
+            return False
+        held.delete()
+    return True
 
 
 def rendition_key(original: Original, kind: str = THUMBNAIL_KIND) -> str:

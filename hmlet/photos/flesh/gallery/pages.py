@@ -8,15 +8,14 @@ import base64
 import binascii
 import json
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
 
 from django.db.models import Q, QuerySet
+from ops.errors import InvalidInput
 
 from gallery.models import Photo
-from ops.errors import InvalidInput
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +45,9 @@ def cursor_decode(text: str) -> Cursor:
     """Raises InvalidInput for anything that ``encoded`` did not make."""
     try:
         date, photo_id, backward = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        publish_date = None if date is None else datetime.fromisoformat(date)
-        if not isinstance(backward, bool) or (publish_date is not None and publish_date.tzinfo is None):
-            raise ValueError(text)
-        return Cursor(publish_date=publish_date, id=uuid.UUID(photo_id), backward=backward)
-    except (ValueError, TypeError, AttributeError, binascii.Error, RecursionError) as error:
+        publish_date = None if date is None else datetime.fromisoformat(date).astimezone(UTC)
+        return Cursor(publish_date=publish_date, id=uuid.UUID(photo_id), backward=backward is True)
+    except (ValueError, TypeError, AttributeError, binascii.Error, OverflowError, RecursionError) as error:
         message = "This cursor was not given out by the list. Start without one and follow `next`."
         raise InvalidInput(message, errors={"cursor": [message]}) from error
 
@@ -81,34 +78,35 @@ def _beside(photo: Photo, *, backward: bool) -> Cursor:
 def _rows(
     photos: QuerySet[Photo], cursor: Cursor | None, *, descending: bool, backward: bool, count: int
 ) -> list[Photo]:
-    """Rows in reading order: away from the cursor, reversed when reading backward."""
+    """Up to ``count`` rows in reading order: away from the cursor, reversed when reading backward."""
     falling = descending != backward
-    sign = "-" if falling else ""
-    dated = photos.filter(publish_date__isnull=False).order_by(f"{sign}publish_date", f"{sign}id")
-    dateless = photos.filter(publish_date=None).order_by(f"{sign}id")
-    compare = "lt" if falling else "gt"
-
-    def after_date(rows: QuerySet[Photo]) -> QuerySet[Photo]:
-        if cursor is None or cursor.publish_date is None:
-            return rows
-        date = cursor.publish_date
-        later = Q(**{f"publish_date__{compare}": date}) | Q(publish_date=date, **{f"id__{compare}": cursor.id})
-        # The first condition says nothing new, and lets the index start at the cursor.
-        return rows.filter(Q(**{f"publish_date__{compare}e": date}) & later)
-
-    def after_id(rows: QuerySet[Photo]) -> QuerySet[Photo]:
-        if cursor is None or cursor.publish_date is not None:
-            return rows
-        return rows.filter(**{f"id__{compare}": cursor.id})
-
-    runs: list[tuple[QuerySet[Photo], Callable[[Any], Any], bool]] = [(dated, after_date, False), (dateless, after_id, True)]
-    in_dateless = cursor is not None and cursor.publish_date is None
+    runs = [_dated(photos, cursor, falling=falling), _dateless(photos, cursor, falling=falling)]
     if backward:
-        runs = runs[::-1] if in_dateless else runs[:1]
-    elif in_dateless:
+        runs.reverse()
+    # Of the run that the reading has left behind there is nothing more to come.
+    if cursor is not None and (cursor.publish_date is None) != backward:
         runs = runs[1:]
     found: list[Photo] = []
-    for rows, after, _ in runs:
+    for run in runs:
         if len(found) < count:
-            found += after(rows)[: count - len(found)]
+            found += run[: count - len(found)]
     return found
+
+
+def _dated(photos: QuerySet[Photo], cursor: Cursor | None, *, falling: bool) -> QuerySet[Photo]:
+    sign, compare = ("-", "lt") if falling else ("", "gt")
+    rows = photos.filter(publish_date__isnull=False).order_by(f"{sign}publish_date", f"{sign}id")
+    if cursor is None or cursor.publish_date is None:
+        return rows
+    date = cursor.publish_date
+    beyond = Q(**{f"publish_date__{compare}": date}) | Q(publish_date=date, **{f"id__{compare}": cursor.id})
+    # The first condition says nothing new, and lets the index start at the cursor.
+    return rows.filter(Q(**{f"publish_date__{compare}e": date}), beyond)
+
+
+def _dateless(photos: QuerySet[Photo], cursor: Cursor | None, *, falling: bool) -> QuerySet[Photo]:
+    sign, compare = ("-", "lt") if falling else ("", "gt")
+    rows = photos.filter(publish_date=None).order_by(f"{sign}id")
+    if cursor is None or cursor.publish_date is not None:
+        return rows
+    return rows.filter(**{f"id__{compare}": cursor.id})

@@ -7,13 +7,13 @@ from datetime import datetime
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import Q, QuerySet
+from ops.errors import Forbidden
 
 from gallery.buckets import thumbnails
 from gallery.models import Original, Photo, Rendition
 from gallery.originals import THUMBNAIL_KIND
 from gallery.services import photo_missing
 from gallery.text import tags_parse
-from ops.errors import Forbidden
 
 Viewer = AbstractBaseUser | AnonymousUser
 

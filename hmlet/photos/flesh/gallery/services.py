@@ -7,12 +7,12 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.files.base import File
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from ops.errors import InvalidInput, NotFound
 
 from gallery.errors import NameTaken
 from gallery.models import Original, Photo, PhotoTag
 from gallery.originals import original_release, upload_inspect, with_original
 from gallery.text import caption_clean, name_clean, tags_parse
-from ops.errors import InvalidInput, NotFound
 
 
 def photo_create(
@@ -60,7 +60,7 @@ def photo_update(
     _name_check(owner, name, besides=photo.pk)
 
     def write(original: Original | None) -> Photo:
-        held = Photo.objects.select_for_update().filter(pk=photo.pk).first()
+        held = Photo.objects.select_for_update(of=("self",)).select_related("original").filter(pk=photo.pk).first()
         if held is None:
             raise photo_missing()
         before = held.original
@@ -98,12 +98,11 @@ def photo_unpublish(*, photo: Photo) -> Photo:
 def photo_delete(*, photo: Photo) -> None:
     """Delete the photo; its objects follow by a job once this has committed. Raises NotFound if it is gone already."""
     with transaction.atomic():
-        # The original first, as everywhere: two that take the same locks take them in the same order.
-        original = Original.objects.select_for_update().filter(photos=photo.pk).first()
-        deleted, _ = Photo.objects.filter(pk=photo.pk).delete()
-        if not deleted or original is None:
+        held = Photo.objects.select_for_update(of=("self",)).select_related("original").filter(pk=photo.pk).first()
+        if held is None:
             raise photo_missing()
-        original_release(original=original)
+        original_release(original=held.original)
+        held.delete()
 
 
 def photo_missing() -> NotFound:

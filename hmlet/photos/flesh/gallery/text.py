@@ -39,7 +39,7 @@ def caption_clean(value: str) -> str:
 
 
 def tags_parse(caption: str) -> list[str]:
-    """The ``#tags`` of a caption: folded, each once, in order. A tag is letters, digits, marks and ``_`` of any script."""
+    """The ``#tags`` of a caption: folded, each once, in order. Letters, digits, marks and ``_`` of any script."""
     tags: dict[str, None] = {}
     for position, character in enumerate(caption):
         if character == "#" and not (position and _before_tag.match(caption[position - 1])):

@@ -6,6 +6,8 @@ from django.core.files.storage import storages
 from django.db import DatabaseError, InterfaceError, connection
 from django.urls import get_resolver
 
+from gallery.handlers import sandbox_stand_by
+
 
 def modules_import() -> None:
     """Load the URLs with all they import, and make the storage client."""
@@ -14,8 +16,9 @@ def modules_import() -> None:
         _ = getattr(storages[alias], "client", None)
 
 
-def connections_open() -> None:
+def worker_warm() -> None:
     """Also connect to the database; without one the process starts all the same and says so later."""
     modules_import()
+    sandbox_stand_by()
     with contextlib.suppress(DatabaseError, InterfaceError):
         connection.ensure_connection()

@@ -159,7 +159,7 @@ def size_check(image_format: str, width: int, height: int, *, progressive: bool 
     decoded = -(-width // scale) * -(-height // scale)
     if decoded > DECODED_PIXELS_MAX or (progressive and width * height > COEFFICIENT_PIXELS_MAX):
         raise ImageTooLarge(
-            f"The image is {width}×{height} pixels, more than we decode ({DECODED_PIXELS_MAX // 1_000_000} megapixels). "
+            f"The image is {width}×{height} pixels; we decode {DECODED_PIXELS_MAX // 1_000_000} megapixels. "
             "Scale it down, or save it as a baseline JPEG, and post it again."
         )
 

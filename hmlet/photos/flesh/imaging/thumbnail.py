@@ -1,18 +1,19 @@
 """From an image's bytes to a small JPEG that holds nothing but its pixels."""
 
 import io
+import struct
 import warnings
 from dataclasses import dataclass
-from typing import cast
+from typing import BinaryIO, cast
 
 from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from imaging.errors import ImageTooHeavy, ImageTooLarge, ImageTruncated, ImageUnreadable
-from imaging.header import HOSTILE, format_sniff, header_read, image_open, size_check
+from imaging.header import HOSTILE, header_read, image_open, size_check
 
 FRAMES_MAX = 2_000
 WORTH_DRAFTING = 1.3
-"""Where less than this is left to shrink after cheap decoding and box filtering, LANCZOS wants more pixels to be as good."""
+"""Where cheap decoding and box filtering leave less than this to shrink, LANCZOS wants more pixels to be as good."""
 SRGB = ImageCms.createProfile("sRGB")
 
 
@@ -29,16 +30,16 @@ class Thumbnail:
     content_type = "image/jpeg"
 
 
-def thumbnail_make(source: bytes, *, box: tuple[int, int] = (128, 128), quality: int = 80) -> Thumbnail:
+def thumbnail_make(source: BinaryIO, *, box: tuple[int, int] = (128, 128), quality: int = 80) -> Thumbnail:
     """Shrink ``source`` into ``box`` (width, height), proportions kept, never enlarged.
 
     Run it in a sandbox: ``source`` is hostile. Raises an ImageError.
     """
-    header_read(io.BytesIO(source))
+    header = header_read(source)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return _made(source, box, quality)
+            return _made(source, header.format, box, quality)
     except MemoryError as error:
         raise ImageTooHeavy from error
     except HOSTILE as error:
@@ -47,9 +48,10 @@ def thumbnail_make(source: bytes, *, box: tuple[int, int] = (128, 128), quality:
         raise ImageUnreadable from error
 
 
-def _made(source: bytes, box: tuple[int, int], quality: int) -> Thumbnail:
-    image_format = format_sniff(source[:4096])
-    with image_open(io.BytesIO(source), image_format) as image:
+def _made(source: BinaryIO, image_format: str, box: tuple[int, int], quality: int) -> Thumbnail:
+    if image_format == "WEBP":
+        _webp_complete(source)
+    with image_open(source, image_format) as image:
         size_check(image_format, *image.size, progressive=bool(image.info.get("progressive")))
         if getattr(image, "n_frames", 1) > FRAMES_MAX:
             raise ImageTooLarge(f"The animation has more than {FRAMES_MAX} frames. Post a shorter one.")
@@ -76,6 +78,14 @@ def _made(source: bytes, box: tuple[int, int], quality: int) -> Thumbnail:
         source_width=size[0],
         source_height=size[1],
     )
+
+
+def _webp_complete(source: BinaryIO) -> None:
+    """The decoder does not say that it was a lack of bytes that made it fail; the container's length does."""
+    length = struct.unpack("<4xI", source.read(8))[0] + 8
+    if source.seek(0, io.SEEK_END) < length:
+        raise ImageTruncated
+    source.seek(0)
 
 
 def _shrunk(image: Image.Image, box: tuple[int, int]) -> Image.Image:

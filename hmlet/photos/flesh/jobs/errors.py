@@ -2,7 +2,7 @@
 
 
 class JobError(Exception):
-    """Raised by a handler. ``code`` is stable, the message is read by the owner; ``retryable`` asks for another attempt."""
+    """Raised by a handler. ``code`` is stable, the owner reads the message; ``retryable`` asks for another attempt."""
 
     def __init__(self, code: str, message: str, *, retryable: bool = False) -> None:
         super().__init__(message)

@@ -33,8 +33,8 @@ def job_run(job_id: uuid.UUID) -> bool:
         return job_fail(job, error=JobError("timeout", "The work took longer than it may.", retryable=True))
     except Exception:
         log.exception("job %s (%s) attempt %s broke", job.id, job.kind, job.attempts)
-        error = JobError("internal", "Something broke on our side while working on this.", retryable=True)
-        return job_fail(job, error=error)
+        broken = JobError("internal", "Something broke on our side while working on this.", retryable=True)
+        return job_fail(job, error=broken)
 
 
 @contextmanager

@@ -23,8 +23,8 @@ log = logging.getLogger(__name__)
 
 ATTEMPTS_MAX = 3
 LEASE = timedelta(seconds=20)
-PUBLICATION_GRACE = timedelta(seconds=5)
-"""How long the process that committed a job has to publish it before the reconciler does."""
+PUBLICATION_GRACE = timedelta(seconds=10)
+"""How long a new job has to be published and done before the reconciler publishes it, perhaps again."""
 REPUBLISH_AFTER = timedelta(seconds=30)
 BACKOFF = timedelta(seconds=2)
 
@@ -43,18 +43,11 @@ def job_publish(job_id: uuid.UUID) -> None:
     """Tell the queue of a job. Raises what the broker's client raises."""
     from jobs.tasks import run
 
-    now = timezone.now()
-    entry = OutboxEntry.objects.filter(job_id=job_id)
-    publications = entry.values_list("publications", flat=True).first()
-    if publications is None:
-        return
     run.apply_async((str(job_id),), retry=False)
-    # A worker may have ended the job by now: then there is no entry left to move on.
-    entry.update(publications=F("publications") + 1, due=now + REPUBLISH_AFTER * 2 ** min(publications, 7))
 
 
 def _publish_or_leave(job_id: uuid.UUID) -> None:
-    """Publish now for speed; if the queue is away, the reconciler does it when it is back."""
+    """Publish now, for speed. The entry stays as it is: the reconciler looks at it when most jobs are long done."""
     try:
         job_publish(job_id)
     except Exception as error:  # noqa: BLE001 - whatever the broker's client raises, the job is committed
@@ -125,8 +118,8 @@ def jobs_reconcile(*, limit: int = 500) -> tuple[int, int]:
     now = timezone.now()
     expired = list(Job.objects.filter(state=Job.State.RUNNING, lease_until__lt=now)[:limit])
     taken_back = sum(_take_back(job) for job in expired)
-    due = OutboxEntry.objects.filter(due__lte=now).order_by("due").values_list("job_id", flat=True)[:limit]
-    return taken_back, _publish_all(list(due))
+    due = list(OutboxEntry.objects.filter(due__lte=now).order_by("due")[:limit])
+    return taken_back, _publish_all(due)
 
 
 def _take_back(job: Job) -> bool:
@@ -135,14 +128,17 @@ def _take_back(job: Job) -> bool:
     return job_fail(job, error=lost)
 
 
-def _publish_all(job_ids: Iterable[uuid.UUID]) -> int:
+def _publish_all(entries: Iterable[OutboxEntry]) -> int:
     published = 0
-    for job_id in job_ids:
+    for entry in entries:
         try:
-            job_publish(job_id)
+            job_publish(entry.job_id)
         except Exception as error:  # noqa: BLE001 - the queue is away; the entries stay for the next round
             log.warning("the queue does not take jobs: %s", error)
             break
+        # A worker may have ended the job by now: then there is no entry left to move on.
+        due = timezone.now() + REPUBLISH_AFTER * 2 ** min(entry.publications, 7)
+        OutboxEntry.objects.filter(pk=entry.pk).update(publications=F("publications") + 1, due=due)
         published += 1
     return published
 

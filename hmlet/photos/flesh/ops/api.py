@@ -19,7 +19,7 @@ class ErrorSerializer(serializers.Serializer[Any]):
 
     code = serializers.CharField(help_text="Stable; for programs.")
     message = serializers.CharField(help_text="What went wrong and what to do; for people.")
-    errors = serializers.DictField(
+    errors = serializers.DictField(  # type: ignore[assignment]
         child=serializers.ListField(child=serializers.CharField()), help_text="Messages by the name of the field."
     )
     request_id = serializers.CharField(help_text="Also in the header X-Request-ID and in the log.")

@@ -65,8 +65,8 @@ def queue_check() -> None:
     from config.celery import app
 
     with app.connection_for_write(connect_timeout=TIMEOUT_S) as broker:
-        broker.ensure_connection(max_retries=1, timeout=TIMEOUT_S)
-        broker.default_channel.client.ping()
+        broker.ensure_connection(max_retries=1, timeout=int(TIMEOUT_S))
+        broker.default_channel.client.ping()  # type: ignore[attr-defined]
 
 
 def storage_check() -> None:

@@ -7,7 +7,7 @@ from gallery.models import Photo
 from gallery.text import tag_fold
 
 
-class PhotoFilter(filters.FilterSet):
+class PhotoFilter(filters.FilterSet):  # type: ignore[misc]
     """Each narrows what the caller sees anyway."""
 
     search = filters.CharFilter(field_name="owner__username", lookup_expr="icontains", label="Part of a username.")

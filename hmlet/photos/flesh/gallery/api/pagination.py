@@ -3,11 +3,11 @@
 from typing import Any
 
 from django.db.models import QuerySet
+from ops.errors import InvalidInput
 from rest_framework.request import Request
 
 from gallery.models import Photo
 from gallery.pages import Cursor, Page, cursor_decode, page_read
-from ops.errors import InvalidInput
 
 PAGE_SIZE = 20
 PAGE_SIZE_MAX = 100

@@ -2,13 +2,16 @@
 
 import re
 import time
-import uuid
 from collections.abc import Callable
 
-from gallery.models import Original
+from gallery.models import Original, Photo
 
 WAIT_MAX_S = 10
-FIRST_PAUSE_S, PAUSE_MAX_S = 0.010, 0.100
+PIXELS_PER_S = 200_000_000
+"""More than a core decodes: before this many have had their time, asking only takes the processor from the worker."""
+PAUSE_MIN_S, PAUSE_MAX_S = 0.008, 0.100
+PAUSE_PER_WAITED = 0.1
+"""A pause is a tenth of what was waited so far: that much is lost at most, and who waits long asks seldom."""
 
 _wait = re.compile(r"wait\s*=\s*\"?([0-9]{1,4})\"?\s*(?:;.*)?", re.IGNORECASE)
 
@@ -22,10 +25,14 @@ def wait_preferred(header: str | None) -> int | None:
     return None
 
 
-def photo_await(photo_id: uuid.UUID, *, timeout_s: float, state: Callable[..., str | None]) -> None:
+def photo_await(photo: Photo, *, timeout_s: float, state: Callable[..., str | None]) -> None:
     """Look at the photo's state, ever less often, until it is no more processing or the time is over."""
-    deadline = time.monotonic() + timeout_s
-    pause = FIRST_PAUSE_S
-    while state(photo_id=photo_id) == Original.State.PROCESSING and (left := deadline - time.monotonic()) > 0:
-        time.sleep(min(pause, left))
-        pause = min(pause * 1.3, PAUSE_MAX_S)
+    began = time.monotonic()
+    pause = photo.original.width * photo.original.height / PIXELS_PER_S
+    waited = 0.0
+    while waited < timeout_s:
+        time.sleep(min(max(pause, PAUSE_MIN_S), PAUSE_MAX_S, timeout_s - waited))
+        if state(photo_id=photo.pk) != Original.State.PROCESSING:
+            return
+        waited = time.monotonic() - began
+        pause = waited * PAUSE_PER_WAITED

@@ -1,12 +1,14 @@
 """The photos API: from requests to services and selectors, and back."""
 
 import uuid
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
 from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from ops.api import ErrorSerializer
 from rest_framework import status
 from rest_framework.parsers import JSONParser, MultiPartParser
 from rest_framework.request import Request
@@ -26,14 +28,13 @@ from gallery.api.serializers import (
 )
 from gallery.errors import ImageBytesLimit
 from gallery.models import Photo
-from ops.api import ErrorSerializer
 
 FORM_OVERHEAD_BYTES = 64 * 1024
 """What the other fields and the boundaries of a form may add to the image."""
 
 READ_ERRORS: dict[int, Any] = {401: ErrorSerializer, 404: ErrorSerializer}
-WRITE_ERRORS: dict[int, Any] = {code: ErrorSerializer for code in (400, 401, 403, 404, 409, 413, 503)}
-CREATE_ERRORS: dict[int, Any] = {code: ErrorSerializer for code in (400, 401, 409, 413, 503)}
+WRITE_ERRORS: dict[int, Any] = dict.fromkeys((400, 401, 403, 404, 409, 413, 503), ErrorSerializer)
+CREATE_ERRORS: dict[int, Any] = dict.fromkeys((400, 401, 409, 413, 503), ErrorSerializer)
 
 
 def _parameter(name: str, kind: Any, description: str, **more: Any) -> OpenApiParameter:
@@ -76,9 +77,7 @@ def _parameter(name: str, kind: Any, description: str, **more: Any) -> OpenApiPa
         request={"multipart/form-data": PhotoPatchSerializer, "application/json": PhotoPatchSerializer},
         responses={200: PhotoSerializer, **WRITE_ERRORS},
     ),
-    destroy=extend_schema(
-        summary="Delete a photo", responses={204: None, 403: ErrorSerializer, **READ_ERRORS}
-    ),
+    destroy=extend_schema(summary="Delete a photo", responses={204: None, 403: ErrorSerializer, **READ_ERRORS}),
 )
 class PhotoViewSet(GenericViewSet[Photo]):
     """Photos."""
@@ -115,11 +114,11 @@ class PhotoViewSet(GenericViewSet[Photo]):
     def create(self, request: Request) -> Response:
         given = PhotoCreateSerializer(data=request.data)
         given.is_valid(raise_exception=True)
-        photo = services.photo_create(owner=request.user, **given.validated_data)
+        photo = services.photo_create(owner=cast(AbstractBaseUser, request.user), **given.validated_data)
         headers = {"Location": request.build_absolute_uri(f"{request.path}{photo.pk}/")}
         wait = wait_preferred(request.headers.get("Prefer"))
         if wait is not None:
-            photo_await(photo.pk, timeout_s=wait, state=selectors.photo_state)
+            photo_await(photo, timeout_s=wait, state=selectors.photo_state)
             headers["Preference-Applied"] = f"wait={wait}"
         return Response(self._reread(photo), status=status.HTTP_201_CREATED, headers=headers)
 
