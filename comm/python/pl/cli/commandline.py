@@ -29,7 +29,9 @@ def run_app(app: typer.Typer, program: str = "") -> NoReturn:
     try:
         status = app(prog_name=program, standalone_mode=False)
     except TyperException as error:
-        sys.stderr.write(f"error: {error.format_message()}\n  → {program} --help\n")
+        text = error.format_message()
+        # Where a subcommand must be named and none was, the text is the help itself.
+        sys.stderr.write(f"{text}\n" if text.startswith("Usage:") else f"error: {text}\n  → {program} --help\n")
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
