@@ -73,6 +73,10 @@ class Fields:
     def text_or_none(self, name: str) -> str | None:
         return None if self._value.get(name) is None else self.text(name)
 
+    def value_or_none(self, name: str) -> Json:
+        """Whatever is there, for somebody else to read."""
+        return self._value.get(name)
+
     def flag(self, name: str) -> bool:
         value = self._required(name)
         return value if isinstance(value, bool) else self._wrong(name, "true or false")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import pytest
-from ht.api_clients.photos import Image, Photo, PhotosApiClient
+from ht.api_clients.photos import Failure, Image, Photo, PhotosApiClient
 from ht.errors import (
     AnswerNotUnderstood,
     Forbidden,
@@ -305,10 +305,12 @@ def test_wait_until_ready_asks_until_it_is(
 
 
 def test_wait_until_ready_tells_a_failure(api: Api, client: PhotosApiClient, photo_json: PhotoJson) -> None:
-    api.script(api.answer(photo_json(status="failed", failure="not an image")))
-    with pytest.raises(PhotoFailed, match="not an image") as caught:
+    failure = {"code": "image_truncated", "message": "The file ends too early."}
+    api.script(api.answer(photo_json(status="failed", failure=failure)))
+    with pytest.raises(PhotoFailed, match="ends too early") as caught:
         client.photos.wait_until_ready(7)
     assert caught.value.photo.id == 7
+    assert caught.value.photo.failure == Failure(code="image_truncated", message="The file ends too early.")
 
 
 def test_wait_until_ready_ends_in_time(

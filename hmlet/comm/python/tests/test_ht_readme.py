@@ -21,7 +21,8 @@ def test_the_session_does_what_it_shows(
     (tmp_path / "sunrise.jpg").write_bytes(b"\xff\xd8")
     monkeypatch.chdir(tmp_path)
     thumbnail = f"{api.url}/thumbnail"
-    taken = {"code": "invalid", "message": "", "errors": {"name": ["You have a photo of this name."]}}
+    message = "You have a photo named “Sunrise” already. Choose another name, or change that photo."
+    taken = {"code": "name_taken", "message": message, "errors": {"name": [message]}}
     api.script(
         api.answer(photo_json(status="processing", thumbnail=None), status=201),
         api.answer(photo_json(thumbnail=thumbnail)),
@@ -29,7 +30,7 @@ def test_the_session_does_what_it_shows(
         api.answer(photo_json(caption="#alps at dawn", thumbnail=thumbnail)),
         api.answer({"next": None, "previous": None, "results": [photo_json()]}),
         api.answer(status=204),
-        api.answer(taken, status=400),
+        api.answer(taken, status=409),
     )
     text = README.read_text().replace("http://localhost:8000", api.url)
     session = doctest.DocTestParser().get_doctest(text, {}, "README.rst", str(README), 0)

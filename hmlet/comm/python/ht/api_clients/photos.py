@@ -28,7 +28,7 @@ from ht.multipart import Image, MultipartBody, Progress, opened_image
 from ht.retry import Clock
 from ht.tokens import Credentials
 
-__all__ = ["Image", "Photo", "PhotoId", "Photos", "PhotosApiClient", "Progress"]
+__all__ = ["Failure", "Image", "Photo", "PhotoId", "Photos", "PhotosApiClient", "Progress"]
 
 PhotoId: TypeAlias = int | str
 
@@ -39,6 +39,22 @@ DEFAULT_RETRIES = 3
 PREFER_WAIT_MAX_S = 10
 FIRST_POLL_S = 0.1
 LONGEST_POLL_S = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """Why a photo's thumbnails could not be made: ``code`` for programs, ``message`` for its owner, as ``str``."""
+
+    code: str
+    message: str
+
+    @classmethod
+    def from_json(cls, value: Json) -> Failure:
+        fields = Fields(value, what="failure of a photo")
+        return cls(code=fields.text("code"), message=fields.text("message"))
+
+    def __str__(self) -> str:
+        return self.message
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,13 +82,14 @@ class Photo:
     username: str | None = None
     publish_date: datetime | None = None
     status: str | None = None
-    failure: str | None = None
+    failure: Failure | None = None
     tags: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, value: Json) -> Photo:
         """Reads an answer; ignores unknown fields, raises AnswerNotUnderstood for missing ones and wrong types."""
         fields = Fields(value, what="photo")
+        failure = fields.value_or_none("failure")
         return cls(
             id=fields.identifier("id"),
             name=fields.text("name"),
@@ -85,7 +102,7 @@ class Photo:
             username=fields.text("username"),
             publish_date=fields.moment_or_none("publish_date"),
             status=fields.text("status"),
-            failure=fields.text_or_none("failure") or None,
+            failure=None if failure is None else Failure.from_json(failure),
             tags=fields.texts("tags"),
         )
 
@@ -152,7 +169,8 @@ class Photos:
         with the bytes sent and their total. The file is streamed. It is never uploaded twice unasked: when the
         connection breaks during or after the upload, ConnectionFailed or TimedOut say so, and the photo may exist.
 
-        Raises Unsendable (no such file), Invalid (no image, or the name is taken), TooLarge.
+        Raises Unsendable (no such file), Invalid (no image, or a name that cannot be), Conflict (the name is taken),
+        TooLarge.
 
         Example::
 
@@ -178,7 +196,7 @@ class Photos:
         """Changes what is given; without any of it, sets name, caption, draft and, if it has one, image of ``photo``.
 
         ``draft=False`` publishes. ``wait_s`` and ``progress`` as for ``create``.
-        Raises NotFound, Forbidden, Invalid, Unsendable; ValueError for an id with nothing to change.
+        Raises NotFound, Forbidden, Invalid, Conflict, Unsendable; ValueError for an id with nothing to change.
 
         Example::
 
