@@ -1,6 +1,6 @@
 """Run suites: each step on this process's own streams, in a throw-away place, and judged by status and JUnit file.
 
-What a run leaves is in ``reports/``: ``junit/SUITE-STEP.xml``, and ``coverage/SUITE-STEP...`` for a later step.
+What a run leaves is in ``reports/``: ``junit/SUITE-STEP.xml``, and ``coverage/.coverage.SUITE-STEP``.
 """
 
 from __future__ import annotations
@@ -94,16 +94,17 @@ class Runner:
             workers = min(os.cpu_count() or 1, _MAX_WORKERS)
             argv += ["--numprocesses", str(workers), "--dist", "worksteal"]
         if step.cover:
-            argv += ["--cov-config", str(self.checkout / "pyproject.toml"), "--cov-report="]
+            argv += [f"--cov-config={self.checkout / 'pyproject.toml'}", "--cov-report="]
             argv += [f"--cov={self.checkout / source}" for source in self.coverage_sources]
         return tuple(argv)
 
     def _environ(self, step: Step, name: str) -> dict[str, str]:
         environ = self.place.environ()
-        data = self.checkout / REPORTS / "coverage" / name
+        # The prefix is what `coverage combine` looks for in a folder.
+        data = self.checkout / REPORTS / "coverage" / f".coverage.{name}"
         if step.cover:
             data.parent.mkdir(parents=True, exist_ok=True)
-            for old in data.parent.glob(f"{name}*"):
+            for old in data.parent.glob(f"{data.name}*"):
                 old.unlink()
             environ["COVERAGE_FILE"] = str(data)
         if step.env:
