@@ -1,0 +1,89 @@
+"""Two at once, on a database that can do that."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from gallery.models import Original, Photo
+from jobs.models import Job
+from jobs.runner import job_run
+
+from tests.conftest import client_of
+from tests.images import encoded
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.postgresql,
+    pytest.mark.skipif(
+        "sqlite" in str(connection.settings_dict["ENGINE"]), reason="needs PostgreSQL: set the DATABASE_* variables"
+    ),
+]
+
+
+def _at_once(count: int, act: Any) -> list[Any]:
+    start = threading.Barrier(count)
+
+    def run(number: int) -> Any:
+        try:
+            start.wait()
+            return act(number)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(run, range(count)))
+
+
+def _post(owner: User, content: bytes, name: str) -> int:
+    image = SimpleUploadedFile("x.png", content)
+    form = {"name": name, "image": image}
+    return int(client_of(owner).post("/api/v1/photos/", form, format="multipart").status_code)
+
+
+def test_of_many_posts_of_one_name_at_once_one_wins(owner: User, buckets: Any) -> None:
+    statuses = _at_once(8, lambda number: _post(owner, encoded(40 + number, 40), "Same"))
+    assert sorted(statuses) == [201] + [409] * 7
+    assert set(buckets["originals"].objects) == set(Original.objects.values_list("key", flat=True))
+
+
+def test_the_same_bytes_posted_many_times_at_once_are_stored_once(owner: User, buckets: Any) -> None:
+    content = encoded()
+    assert _at_once(8, lambda number: _post(owner, content, f"photo {number}")) == [201] * 8
+    assert list(buckets["originals"].objects) == [Original.objects.get().key]
+    assert Photo.objects.count() == 8
+    assert Job.objects.count() == 1
+
+
+def test_a_job_delivered_many_times_at_once_runs_once(owner: User, buckets: Any) -> None:
+    _post(owner, encoded(), "photo")
+    job = Job.objects.get()
+    assert sorted(_at_once(5, lambda _: job_run(job.pk))) == [False] * 4 + [True]
+    assert Job.objects.get().attempts == 1
+    assert len(buckets["thumbnails"].objects) == 1
+
+
+def test_deleting_and_posting_the_same_bytes_at_once_loses_no_object(owner: User, buckets: Any) -> None:
+    content = encoded()
+    for round_ in range(5):
+        _post(owner, content, f"round {round_}")
+        photo = Photo.objects.get()
+
+        def act(number: int, round_: int = round_, photo: Photo = photo) -> Any:
+            if number == 0:
+                return client_of(owner).delete(f"/api/v1/photos/{photo.pk}/").status_code
+            if number == 1:
+                return _post(owner, content, f"again {round_}")
+            return [job_run(job.pk) for job in Job.objects.filter(kind="purge", state="queued")]
+
+        deleted, posted, _ = _at_once(3, act)
+        assert (deleted, posted) == (204, 201)
+        while job := Job.objects.filter(state="queued").first():
+            job_run(job.pk)
+        assert list(buckets["originals"].objects) == [Original.objects.get().key]
+        Photo.objects.all().delete()
+        Original.objects.all().delete()
+        buckets["originals"].clear()
