@@ -1,0 +1,82 @@
+"""What the tests of hmlet's stages share: the stage of the shell that they run in, and users made for one test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from ht.api_clients.photos import PhotosApiClient
+from pl.errors import StageUnsupported
+from pl.host.stage import HostStage
+from pl.project import open_stage
+from pl.testing import env_fixture
+
+from hmlet.env_comm import HmletEnv
+from hmlet.project import PROJECT
+from hmlet.tests.accounts import Account, Accounts
+from hmlet.tests.web import Web, web_of
+
+env = env_fixture(HmletEnv, opener="hmlet/shell.py host")
+
+
+@pytest.fixture(scope="session")
+def stage(env: HmletEnv) -> HostStage:
+    """The stage of this shell, for what the API has no way to do."""
+    try:
+        return open_stage(PROJECT, env, say=print)
+    except StageUnsupported as error:
+        refusal = str(error)
+    pytest.fail(refusal, pytrace=False)
+
+
+@pytest.fixture
+def accounts(env: HmletEnv, stage: HostStage) -> Iterator[Accounts]:
+    """Makes users for one test: ``accounts.new()``. Their photos are deleted afterwards."""
+    with Accounts(env, stage) as made:
+        yield made
+
+
+@pytest.fixture
+def account(accounts: Accounts) -> Account:
+    """A fresh user: the one whom ``photos_api_client`` signs in as."""
+    return accounts.new()
+
+
+@pytest.fixture
+def photos_api_client(account: Account) -> PhotosApiClient:
+    """A client signed in as a fresh user."""
+    return account.client
+
+
+@pytest.fixture(scope="session")
+def stranger_account(env: HmletEnv, stage: HostStage) -> Iterator[Account]:
+    """Another user, the same for all tests of a run: it owns nothing that a test relies on."""
+    with Accounts(env, stage) as made:
+        yield made.new()
+
+
+@pytest.fixture
+def stranger(stranger_account: Account) -> PhotosApiClient:
+    """A client of another user."""
+    return stranger_account.client
+
+
+@pytest.fixture
+def anonymous(env: HmletEnv) -> Iterator[PhotosApiClient]:
+    """A client of nobody."""
+    with PhotosApiClient(env.web_url) as client:
+        yield client
+
+
+@pytest.fixture
+def web(env: HmletEnv, account: Account) -> Iterator[Web]:
+    """Plain HTTP as the fresh user."""
+    with web_of(env, account) as session:
+        yield session
+
+
+@pytest.fixture
+def anonymous_web(env: HmletEnv) -> Iterator[Web]:
+    """Plain HTTP as nobody."""
+    with web_of(env) as session:
+        yield session
