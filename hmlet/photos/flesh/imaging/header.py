@@ -176,8 +176,8 @@ def _size(file: BinaryIO, image_format: str, start: bytes) -> tuple[int, int, bo
     with image_open(file, image_format) as image:
         width, height = image.size
         progressive = bool(image.info.get("progressive"))
-        # Elsewhere (PNG, AVIF) asking for EXIF may decode; the worker corrects the size once it has.
-        sideways = image_format in {"JPEG", "TIFF"} and image.getexif().get(ExifTags.Base.Orientation, 1) in range(5, 9)
+        # Pillow turns a TIFF by itself. For PNG and AVIF asking for EXIF may decode; the worker corrects the size then.
+        sideways = image_format == "JPEG" and image.getexif().get(ExifTags.Base.Orientation, 1) in range(5, 9)
     return width, height, sideways, progressive
 
 

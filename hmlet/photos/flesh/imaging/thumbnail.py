@@ -57,7 +57,7 @@ def _made(source: BinaryIO, image_format: str, box: tuple[int, int], quality: in
             raise ImageTooLarge(f"The animation has more than {FRAMES_MAX} frames. Post a shorter one.")
         image.seek(0)
         sideways = False
-        if image_format in {"JPEG", "TIFF"}:
+        if image_format == "JPEG":
             sideways = image.getexif().get(ExifTags.Base.Orientation, 1) in range(5, 9)
         size = image.size
         small = _shrunk(image, (box[1], box[0]) if sideways else box)

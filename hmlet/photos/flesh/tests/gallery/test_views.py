@@ -287,7 +287,7 @@ def test_json_cannot_carry_an_image(api: APIClient) -> None:
 
 @pytest.mark.parametrize("content_type", ["application/json", "multipart/form-data; boundary=x", "text/plain", ""])
 def test_a_body_that_cannot_be_parsed_is_said_so(api: APIClient, content_type: str) -> None:
-    response = api.generic("POST", URL, b"{nonsense", content_type=content_type)
+    response = api.generic("POST", URL, "{nonsense", content_type=content_type)
     assert response.status_code in {400, 415}
     assert set(response.json()) == {"code", "message", "errors", "request_id"}
 

