@@ -1,5 +1,5 @@
 # Dresses zsh for a plasma shell, as ../rc.bash does for bash.
-_pl_here=$ZDOTDIR
+_pl_here=$PL_CHECKOUT/comm/bash/zsh
 if [[ -n "$ZDOTDIR_BEFORE" ]]; then ZDOTDIR=$ZDOTDIR_BEFORE; else unset ZDOTDIR; fi
 unset ZDOTDIR_BEFORE
 # A system-wide zshrc may have put the history beside what it took for the user's files.

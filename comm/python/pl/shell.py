@@ -42,9 +42,10 @@ def _main(entry: str) -> None:
     place = _Place(entry)
     stage, command = _arguments(sys.argv[1:], place)
     _refuse_unusable(place.checkout)
-    instance = _instance(os.environ, place.checkout)
+    outer = dict(os.environ)
+    instance = _instance(outer, place.checkout)
     venv.ensure(place.checkout)
-    environ = _dressed(os.environ, place, stage, instance)
+    environ = _dressed(outer, place, stage, instance)
     if command:
         _become(command, environ)
     _become_shell(environ, place.checkout)
@@ -144,7 +145,7 @@ def _refuse_unusable(checkout: str) -> None:
         )
 
 
-def _dressed(outer: os._Environ[str], place: _Place, stage: str, instance: str) -> dict[str, str]:
+def _dressed(outer: dict[str, str], place: _Place, stage: str, instance: str) -> dict[str, str]:
     """The caller's environment without an outer plasma shell's part, with this one's on top."""
     environ = _undressed(outer)
     rendered = _rendered(place, stage, instance)
@@ -153,7 +154,7 @@ def _dressed(outer: os._Environ[str], place: _Place, stage: str, instance: str) 
     return environ
 
 
-def _instance(outer: os._Environ[str], checkout: str) -> str:
+def _instance(outer: dict[str, str], checkout: str) -> str:
     """The instance asked for, or the one that follows from the checkout.
 
     One that another checkout's shell derived for itself is not asked for by anybody.
@@ -178,7 +179,7 @@ def _derived(checkout: str) -> str:
     return hashlib.sha256(os.fsencode(checkout)).hexdigest()[:6]
 
 
-def _undressed(outer: os._Environ[str]) -> dict[str, str]:
+def _undressed(outer: dict[str, str]) -> dict[str, str]:
     environ = {name: value for name, value in outer.items() if name not in _ANOTHER_PYTHONS}
     prefixes = tuple(f"{prefix}_" for prefix in outer.get("PL_PREFIXES", "").split())
     if not prefixes:

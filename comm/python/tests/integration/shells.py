@@ -17,22 +17,26 @@ import pyte
 CHECKOUT = Path(__file__).resolve().parents[4]
 PYTHON = os.path.realpath(str(getattr(sys, "_base_executable", sys.executable)))
 """The real interpreter: no shim that looks for one, and not the checkout's own."""
-DEADLINE_S = float(os.environ.get("TDL","30"))
+DEADLINE_S = 30.0
+NOT_TAKEN_OVER = ("KUBECONFIG", "VIRTUAL_ENV", "ZDOTDIR", "PROMPT_COMMAND", "PS1")
 OURS = ("PL_", "HT_", "PS_", "FR_")
+PARTS = ("shell.py", "comm", "hmlet", "requirements")
 EMOJI = "🏠🛠🐣🤖🔥"
 
 
 def environment(home: Path) -> dict[str, str]:
     """The variables of somebody who works on this machine, outside every shell of ours, with a home of their own."""
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    variables = {name: value for name, value in os.environ.items() if not name.startswith((*OURS, "COV_", "COVERAGE_"))}
-    for name in ("KUBECONFIG", "VIRTUAL_ENV", "PYTHONPATH", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "ZDOTDIR", "PROMPT_COMMAND"):
-        variables.pop(name, None)
-    of_another_shell = os.environ.get("PL_PATH", "").split(":")
-    path = [part for part in os.environ["PATH"].split(":") if part not in of_another_shell and "pyenv/shims" not in part]
+    variables = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith((*OURS, "COV_", "COVERAGE_", "XDG_", "PYTHON")) and name not in NOT_TAKEN_OVER
+    }
+    of_a_shell = os.environ.get("PL_PATH", "").split(":")
+    path = [part for part in os.environ["PATH"].split(":") if part not in of_a_shell and "pyenv/shims" not in part]
     return {
         **variables,
-        "PATH": ":".join([os.path.dirname(PYTHON), *path]),
+        "PATH": ":".join([str(Path(PYTHON).parent), *path]),
         "HOME": str(home),
         "XDG_STATE_HOME": str(home / "state"),
         "LANG": "C.UTF-8",
@@ -45,9 +49,9 @@ def environment(home: Path) -> dict[str, str]:
 
 
 def copied(to: Path, *, installer: bool = True) -> Path:
-    """A checkout as ``git clone`` would make it of the working tree, with a lock of two packages and, on request, uv."""
+    """A checkout as ``git clone`` would make it of the working tree, with a lock of two packages, and uv on request."""
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", "shell.py", "comm", "hmlet", "requirements"],
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *PARTS],
         cwd=CHECKOUT,
         capture_output=True,
         check=True,
@@ -66,6 +70,7 @@ def copied(to: Path, *, installer: bool = True) -> Path:
 def locked(*packages: str) -> str:
     """The parts of the real lock that are about these packages."""
     lines = (CHECKOUT / "requirements/dev.txt").read_text(encoding="utf-8").splitlines(keepends=True)
+    assert all(f"\n{package}==" in "".join(lines) for package in packages), packages
     kept, of = [], ""
     for line in lines:
         if line[0] not in " #\n":
@@ -87,7 +92,9 @@ def wait_until(what: Callable[[], object], said: Callable[[], str] = str, deadli
 class Terminal:
     """A program behind a pseudo-terminal, and its screen."""
 
-    def __init__(self, argv: list[str], env: Mapping[str, str], cwd: Path, *, columns: int = 80, lines: int = 24) -> None:
+    def __init__(
+        self, argv: list[str], env: Mapping[str, str], cwd: Path, *, columns: int = 80, lines: int = 24
+    ) -> None:
         self.screen = pyte.Screen(columns, lines)
         self._stream = pyte.ByteStream(self.screen)
         self._child = pexpect.spawn(argv[0], argv[1:], env=dict(env), cwd=str(cwd), dimensions=(lines, columns))
@@ -105,7 +112,9 @@ class Terminal:
                 self.raw += read
                 self._stream.feed(read)
         # An emoji that this terminal draws over one column has the second blank of our prompt after it.
-        return [line.rstrip().replace(" (", "(", 1) if line[:1] in EMOJI else line.rstrip() for line in self.screen.display]
+        return [
+            line.rstrip().replace(" (", "(", 1) if line[:1] in EMOJI else line.rstrip() for line in self.screen.display
+        ]
 
     def shows(self, text: str) -> bool:
         return any(text in line for line in self.look())

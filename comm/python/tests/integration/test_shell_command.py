@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,31 +14,32 @@ from shells import wait_until
 PRINT_ARGV = "import sys, json; json.dump(sys.argv[1:], sys.stdout)"
 
 
-def run(argv: list[str | Path], **kwargs: object) -> "subprocess.CompletedProcess[bytes]":
+def run(argv: Sequence[object], **kwargs: object) -> "subprocess.CompletedProcess[bytes]":
     return subprocess.run([str(word) for word in argv], capture_output=True, check=False, **kwargs)  # type: ignore[call-overload, no-any-return]
 
 
 @pytest.fixture(params=["root", "stage", "app"])
-def shell(request: pytest.FixtureRequest, checkout: Path) -> list[str | Path]:
-    return {
+def shell(request: pytest.FixtureRequest, checkout: Path) -> list[object]:
+    commands: dict[str, list[object]] = {
         "root": [checkout / "shell.py", "--"],
         "stage": [checkout / "hmlet/shell.py", "host", "--"],
         "app": [checkout / "hmlet/photos/shell.py", "host", "--"],
-    }[request.param]
+    }
+    return commands[request.param]
 
 
 @pytest.mark.parametrize("status", [0, 1, 2, 7, 126, 127, 255])
-def test_the_status_is_the_commands(shell: list[str | Path], env: dict[str, str], status: int) -> None:
+def test_the_status_is_the_commands(shell: list[object], env: dict[str, str], status: int) -> None:
     assert run([*shell, "sh", "-c", f"exit {status}"], env=env).returncode == status
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGSEGV, signal.SIGPIPE])
-def test_a_command_that_dies_by_a_signal_is_seen_to(shell: list[str | Path], env: dict[str, str], number: int) -> None:
+def test_a_command_that_dies_by_a_signal_is_seen_to(shell: list[object], env: dict[str, str], number: int) -> None:
     assert run([*shell, "sh", "-c", f"kill -{int(number)} $$"], env=env).returncode == -number
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
-def test_signals_reach_the_command(shell: list[str | Path], env: dict[str, str], number: int, tmp_path: Path) -> None:
+def test_signals_reach_the_command(shell: list[object], env: dict[str, str], number: int, tmp_path: Path) -> None:
     ready = tmp_path / "ready"
     told = (
         "import pathlib, signal, sys, threading\n"
@@ -45,30 +47,31 @@ def test_signals_reach_the_command(shell: list[str | Path], env: dict[str, str],
         f"pathlib.Path({str(ready)!r}).touch()\n"
         "while True: signal.pause()\n"
     )
-    child = subprocess.Popen([*shell, sys.executable, "-c", told], env=env, stdout=subprocess.PIPE)
+    child = subprocess.Popen([*map(str, shell), sys.executable, "-c", told], env=env, stdout=subprocess.PIPE)
     wait_until(ready.exists)
     child.send_signal(number)
     assert child.communicate(timeout=20)[0] == b"heard\n"
     assert child.returncode == 42
 
 
-def test_signals_that_python_ignores_are_not_ignored_by_the_command(
-    shell: list[str | Path], env: dict[str, str]
-) -> None:
+def test_signals_that_python_ignores_are_not_ignored_by_the_command(shell: list[object], env: dict[str, str]) -> None:
     show = ["grep", "SigIgn", "/proc/self/status"]
     assert run([*shell, *show], env=env).stdout == run(show, env=env).stdout
 
 
-def test_streams_pass_through_byte_for_byte(shell: list[str | Path], env: dict[str, str]) -> None:
+def test_streams_pass_through_byte_for_byte(shell: list[object], env: dict[str, str]) -> None:
     everything = bytes(range(256)) * 5000
     done = run([*shell, "sh", "-c", "tee /dev/stderr"], env=env, input=everything)
     assert done.stdout == everything
     assert done.stderr == everything
 
 
-def test_a_closed_input_and_other_descriptors_pass_through(shell: list[str | Path], env: dict[str, str]) -> None:
+def test_a_closed_input_and_other_descriptors_pass_through(shell: list[object], env: dict[str, str]) -> None:
     reading, writing = os.pipe()
-    assert run([*shell, "bash", "-c", f"echo third >&{writing}; cat"], env=env, input=b"", pass_fds=[writing]).stdout == b""
+    assert (
+        run([*shell, "bash", "-c", f"echo third >&{writing}; cat"], env=env, input=b"", pass_fds=[writing]).stdout
+        == b""
+    )
     os.close(writing)
     assert os.read(reading, 99) == b"third\n"
     os.close(reading)
@@ -77,17 +80,17 @@ def test_a_closed_input_and_other_descriptors_pass_through(shell: list[str | Pat
 ARGUMENTS = ["a b", "", "two\nlines", "*", "$HOME `id` \\ \"'", "--", "-x", "--help", "🛠️ ü", "\t", "~", "host"]
 
 
-def test_arguments_arrive_as_they_were_given(shell: list[str | Path], env: dict[str, str]) -> None:
+def test_arguments_arrive_as_they_were_given(shell: list[object], env: dict[str, str]) -> None:
     done = run([*shell, sys.executable, "-c", PRINT_ARGV, *ARGUMENTS], env=env)
     assert json.loads(done.stdout) == ARGUMENTS
 
 
-def test_arguments_that_are_no_text_arrive_too(shell: list[str | Path], env: dict[str, str]) -> None:
+def test_arguments_that_are_no_text_arrive_too(shell: list[object], env: dict[str, str]) -> None:
     done = run([*shell, "printf", "%s", os.fsdecode(b"\xff\xfe")], env=env)
     assert done.stdout == b"\xff\xfe"
 
 
-def test_the_working_directory_is_the_callers(shell: list[str | Path], env: dict[str, str], tmp_path: Path) -> None:
+def test_the_working_directory_is_the_callers(shell: list[object], env: dict[str, str], tmp_path: Path) -> None:
     place = tmp_path / "a place"
     place.mkdir()
     assert run([*shell, "pwd"], env=env, cwd=place).stdout.decode() == f"{place}\n"
@@ -103,7 +106,7 @@ def test_a_working_directory_that_was_removed_is_no_obstacle(
 
 
 def test_a_command_that_is_not_there_is_127_and_one_that_cannot_run_126(
-    shell: list[str | Path], env: dict[str, str], tmp_path: Path
+    shell: list[object], env: dict[str, str], tmp_path: Path
 ) -> None:
     missing = run([*shell, "no-such-command"], env=env)
     assert (missing.returncode, missing.stdout) == (127, b"")
@@ -115,7 +118,7 @@ def test_a_command_that_is_not_there_is_127_and_one_that_cannot_run_126(
     assert b"Permission denied" in refused.stderr
 
 
-def test_the_interpreter_is_the_checkouts(shell: list[str | Path], env: dict[str, str], checkout: Path) -> None:
+def test_the_interpreter_is_the_checkouts(shell: list[object], env: dict[str, str], checkout: Path) -> None:
     asked = "import sys, pl.env, hmlet.env_comm; print(sys.prefix, pl.env.__file__)"
     done = run([*shell, "python", "-c", asked], env={**env, "VIRTUAL_ENV": "/elsewhere", "PYTHONHOME": ""})
     assert done.stdout.decode().split() == [str(checkout / ".venv"), str(checkout / "comm/python/pl/env.py")]
@@ -127,7 +130,7 @@ def test_every_exported_variable_is_a_field_and_every_field_is_exported(checkout
         "before = {name.split('=')[0] for name in open('/dev/stdin').read().split(chr(0))}\n"
         "exports = current().exports()\n"
         "assert {name: os.environ.get(name) for name in exports} == exports\n"
-        "assert set(os.environ) - before - set(exports) <= {'LC_CTYPE', 'PWD', 'SHLVL', '_', 'OLDPWD'}, set(os.environ)\n"
+        "assert set(os.environ) - before - set(exports) <= {'LC_CTYPE', 'PWD', 'SHLVL', '_', 'OLDPWD'}\n"
     )
     before = "\0".join(f"{name}={value}" for name, value in env.items()).encode()
     for stage in ("host", "test", "local", "stage", "prod"):
@@ -137,7 +140,7 @@ def test_every_exported_variable_is_a_field_and_every_field_is_exported(checkout
 
 
 def test_a_changed_file_of_the_stage_is_seen_by_the_next_shell(fresh: Path, env: dict[str, str]) -> None:
-    ask: list[str | Path] = [fresh / "hmlet/shell.py", "host", "--", "printenv", "HT_LOG_LEVEL"]
+    ask = [fresh / "hmlet/shell.py", "host", "--", "printenv", "HT_LOG_LEVEL"]
     assert run(ask, env=env).stdout == b"INFO\n"
     assert run(ask, env=env).stdout == b"INFO\n"
     (fresh / "hmlet/shared_values.py").write_text("LEVEL = 'ERROR'\n", encoding="ascii")
@@ -151,7 +154,7 @@ def test_a_changed_file_of_the_stage_is_seen_by_the_next_shell(fresh: Path, env:
 
 
 def test_state_that_moved_is_seen_by_the_next_shell(checkout: Path, env: dict[str, str], tmp_path: Path) -> None:
-    ask: list[str | Path] = [checkout / "hmlet/shell.py", "host", "--", "printenv", "PL_STATE"]
+    ask = [checkout / "hmlet/shell.py", "host", "--", "printenv", "PL_STATE"]
     assert run(ask, env=env).stdout.decode().startswith(env["XDG_STATE_HOME"])
     moved = {**env, "XDG_STATE_HOME": str(tmp_path / "moved")}
     assert run(ask, env=moved).stdout.decode().startswith(moved["XDG_STATE_HOME"])
@@ -160,7 +163,7 @@ def test_state_that_moved_is_seen_by_the_next_shell(checkout: Path, env: dict[st
 
 @pytest.mark.parametrize("text", ["", "damaged", "\x1e\x1e", "a\x1eb\x1ec"])
 def test_a_damaged_cache_is_made_again(fresh: Path, env: dict[str, str], text: str) -> None:
-    ask: list[str | Path] = [fresh / "hmlet/shell.py", "host", "--", "printenv", "PL_STAGE"]
+    ask = [fresh / "hmlet/shell.py", "host", "--", "printenv", "PL_STAGE"]
     assert run(ask, env=env).stdout == b"host\n"
     for file in (fresh / ".deps/env").iterdir():
         file.write_text(text, encoding="utf-8")
@@ -168,7 +171,10 @@ def test_a_damaged_cache_is_made_again(fresh: Path, env: dict[str, str], text: s
 
 
 def test_wrong_fields_are_one_failure_that_names_all_of_them(fresh: Path, env: dict[str, str]) -> None:
-    for name, mistake in [("hmlet/env_host.py", "web_port = 'x'\n    web_hots = 'y'"), ("hmlet/photos/env_comm.py", "code = 3")]:
+    for name, mistake in [
+        ("hmlet/env_host.py", "web_port = 'x'\n    web_hots = 'y'"),
+        ("hmlet/photos/env_comm.py", "code = 3"),
+    ]:
         file = fresh / name
         file.write_text(file.read_text(encoding="utf-8") + f"\n    {mistake}\n", encoding="utf-8")
     done = run([fresh / "hmlet/photos/shell.py", "host", "--", "true"], env=env, cwd=fresh)
@@ -230,7 +236,9 @@ def test_an_instance_that_cannot_be_used_is_refused_before_anything_is_made(
 
 @pytest.mark.parametrize("words", [["--help"], ["-h"], ["host", "--help"]])
 def test_help_is_no_error_and_lists_the_stages(checkout: Path, env: dict[str, str], words: list[str]) -> None:
-    done = run([checkout / "hmlet/shell.py", *words], env={**env, "LC_ALL": "C", "PYTHONUTF8": "0"}, cwd=checkout / "hmlet")
+    done = run(
+        [checkout / "hmlet/shell.py", *words], env={**env, "LC_ALL": "C", "PYTHONUTF8": "0"}, cwd=checkout / "hmlet"
+    )
     assert (done.returncode, done.stderr) == (0, b"")
     assert b"usage: ./shell.py STAGE [-- CMD ARGS]" in done.stdout
     assert b"  host   the platform as processes on this machine" in done.stdout

@@ -1,8 +1,6 @@
 """Interactive shells, as a person sees them: prompts, long lines, history, PATH, shells in shells."""
 
-import os
 import shutil
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -21,7 +19,7 @@ def user_shell(request: pytest.FixtureRequest) -> str:
     found = shutil.which(request.param)
     if not found:
         pytest.skip(f"{request.param} is not installed: apt-get install {request.param}")
-    return found
+    return str(found)
 
 
 @pytest.fixture
@@ -29,14 +27,14 @@ def user(env: dict[str, str], home: Path, user_shell: str) -> dict[str, str]:
     """Somebody with settings of their own: a prompt, a variable, and a directory that they put first on PATH."""
     mine = 'export FROM_MY_RC=yes\nexport PATH="/put/first/by/me:$PATH"\n'
     (home / ".bashrc").write_text(mine + "PS1='mine\\$ '\n", encoding="ascii")
-    (home / ".zshrc").write_text(mine + "PROMPT='mine%# '\nunsetopt zle_bracketed_paste 2>/dev/null\n", encoding="ascii")
+    (home / ".zshrc").write_text(mine + "PROMPT='mine%# '\n", encoding="ascii")
     return {**env, "SHELL": user_shell, "PS1": "exported "}
 
 
 def plain(env: dict[str, str], home: Path, width_of_emoji: str, code: str) -> tuple[list[str], dict[str, str]]:
     """The user's shell without us, with a prompt of plain letters as wide as ours is meant to be."""
     prompt = f"{width_of_emoji}({code}) "
-    if os.path.basename(env["SHELL"]) == "bash":
+    if Path(env["SHELL"]).name == "bash":
         rc = home / "plain.bash"
         rc.write_text(f". ~/.bashrc; PS1='{prompt}'\"$PS1\"\n", encoding="ascii")
         return [env["SHELL"], "--rcfile", str(rc), "-i"], env
@@ -192,10 +190,10 @@ def test_zsh_files_that_are_elsewhere_are_read_and_nothing_is_written_into_the_c
 
 
 @pytest.fixture
-def noted(tmp_path: Path) -> Iterator[Path]:
+def noted(tmp_path: Path) -> Path:
     folder = tmp_path / "noted"
     folder.mkdir()
-    yield folder
+    return folder
 
 
 def _note(shell: Terminal, folder: Path, name: str, prompt: str) -> dict[str, str]:

@@ -19,7 +19,9 @@ def test_the_names_on_path_are_those_that_the_command_lines_offer() -> None:
     import typer
 
     def offered(app: typer.Typer) -> set[str]:
-        named = {str(command.name or command.callback.__name__) for command in app.registered_commands if command.callback}
+        named = {
+            str(command.name or command.callback.__name__) for command in app.registered_commands if command.callback
+        }
         return named | {str(group.name) for group in app.registered_groups}
 
     assert set(commands.CLUSTER) == offered(pl.cli.cluster.app)

@@ -126,7 +126,7 @@ def test_a_secret_is_exported_as_the_path_of_its_file_and_shows_nothing(load: Lo
 
 def test_an_environment_does_not_change(load: Load) -> None:
     with pytest.raises(AttributeError, match="set it in the stage's file"):
-        load().web_host = "elsewhere"  # type: ignore[attr-defined]
+        load().web_host = "elsewhere"
 
 
 def test_three_wrong_fields_in_two_files_are_reported_together(load: Load) -> None:
@@ -231,7 +231,9 @@ def test_ports_follow_from_the_instance_until_others_are_remembered(load: Load) 
     assert load().exports()["SA_OTHER_PORT"] == loaded.exports()["SA_OTHER_PORT"]
 
 
-@pytest.mark.parametrize("damaged", ["", "{", "[]", "null", '{"web_port": "80"}', '{"web_port": 0}', '{"web_port": true}'])
+@pytest.mark.parametrize(
+    "damaged", ["", "{", "[]", "null", '{"web_port": "80"}', '{"web_port": 0}', '{"web_port": true}']
+)
 def test_a_damaged_file_of_ports_is_named_with_the_remedy(load: Load, damaged: str) -> None:
     file = env.ports_file(load().state)
     file.parent.mkdir(parents=True)

@@ -1,7 +1,6 @@
-"""What a shell takes over from the one outside it, what pip's settings mean to uv, and which Pythons are turned away."""
+"""What a shell takes over from the one outside it, pip's settings in uv's words, and the Pythons turned away."""
 
 import ast
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,12 +13,9 @@ CHECKOUT = Path(__file__).resolve().parents[4]
 ENTRIES = ["shell.py", "hmlet/shell.py", "hmlet/photos/shell.py", "hmlet/frontend/shell.py"]
 
 
-def outer(**variables: str) -> "os._Environ[str]":
-    """An environment as os.environ is one."""
-    return os._Environ({key.encode(): value.encode() for key, value in variables.items()}, *CODECS)  # type: ignore[arg-type]
-
-
-CODECS = (os.environ.encodekey, os.environ.decodekey, os.environ.encodevalue, os.environ.decodevalue)  # type: ignore[attr-defined]
+def outer(**variables: str) -> dict[str, str]:
+    """The variables of the shell outside."""
+    return variables
 
 
 def test_the_instance_follows_from_the_checkouts_path() -> None:
@@ -66,7 +62,9 @@ def test_a_nested_shell_takes_off_what_the_outer_one_put_on() -> None:
 
 
 def test_a_first_shell_takes_off_nothing_but_another_pythons_environment() -> None:
-    told = outer(PATH="/usr/bin", KUBECONFIG="/mine", HT_MINE="kept", VIRTUAL_ENV="/v", PYTHONHOME="/p", PYTHONPATH="/l")
+    told = outer(
+        PATH="/usr/bin", KUBECONFIG="/mine", HT_MINE="kept", VIRTUAL_ENV="/v", PYTHONHOME="/p", PYTHONPATH="/l"
+    )
     assert shell._undressed(told) == {"PATH": "/usr/bin", "KUBECONFIG": "/mine", "HT_MINE": "kept", "PYTHONPATH": "/l"}
 
 
