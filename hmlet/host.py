@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import sys
 from pathlib import Path
 
@@ -13,14 +14,18 @@ from pl.host.platform import NotReadyError, Platform, Program, Task
 from pl.host.postgresql import postgresql
 from pl.host.state import StageState
 from pl.host.storage import storage
-from pl.host.valkey import valkey
+from pl.host.valkey import ask, valkey
 
 from hmlet.env_host import HostEnv
 
 _DATABASE = "hmlet"
 _USER = "hmlet"
 _NO_CODE = ("tests", "pyproject.toml", "Dockerfile")
-_WEB_ALONE = ("api", "pages.py", "urls.py", "wsgi.py", "middleware.py", "templates", "static")
+_WEB_ALONE = (
+    *("api", "pages.py", "views.py", "admin.py", "status.py", "urls.py", "wsgi.py", "middleware.py"),
+    *("templates", "static"),
+)
+_SCHEMA = ("*/migrations/*.py", "*/models.py", "*/apps.py", "config/settings.py")
 
 
 def platform(env: HostEnv) -> Platform:
@@ -30,11 +35,13 @@ def platform(env: HostEnv) -> Platform:
     settings = _settings(env)
     python = str(Path(sys.prefix).resolve() / "bin/python")
     code = tree_digest(flesh, leave_out=_NO_CODE)
-    # The worker serves no requests: a changed view is none of its business.
+    # Worker and beat serve no requests: a changed view is none of their business.
     work_code = tree_digest(flesh, leave_out=(*_NO_CODE, *_WEB_ALONE))
+    # The packages have migrations too; their place follows from the lock.
+    schema = text_digest(python, tree_digest(flesh, leave_out=_NO_CODE, only=_SCHEMA))
 
     def manage(*words: str, password: Secret | None = None) -> None:
-        environ = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", **settings}
+        environ = {"PATH": os.defpath, "LANG": "C.UTF-8", **settings, **state.tag}
         stdin = f"{password.reveal()}\n" if password else ""
         proc.run([python, "manage.py", *words], env=environ, cwd=flesh, input=stdin, timeout_s=300)
 
@@ -58,7 +65,7 @@ def platform(env: HostEnv) -> Platform:
                 argv=(python, "-m", "gunicorn", "config.wsgi", *_gunicorn(env)),
                 cwd=flesh,
                 env=settings,
-                needs=("migrations", "buckets", "admin", "redis"),
+                needs=("check", "migrations", "buckets", "admin", "redis"),
                 code=code,
                 port=env.web_port,
                 check_ready=lambda: _answers(env.web_port),
@@ -71,8 +78,9 @@ def platform(env: HostEnv) -> Platform:
                 ),
                 cwd=flesh,
                 env=settings,
-                needs=("migrations", "buckets", "redis"),
+                needs=("check", "migrations", "buckets", "redis"),
                 code=work_code,
+                check_ready=lambda: _listens(env.redis_port, env.redis_password),
                 stop_within_s=60,
             ),
             Program(
@@ -80,16 +88,22 @@ def platform(env: HostEnv) -> Platform:
                 argv=celery("beat", "--schedule", str(state.run / "beat-schedule"), "--pidfile", ""),
                 cwd=flesh,
                 env=settings,
-                needs=("migrations", "redis"),
+                needs=("check", "migrations", "redis"),
                 code=work_code,
             ),
         ),
         tasks=(
+            # Before anything is stopped: code that cannot even be imported leaves the old processes as they are.
+            Task(
+                name="check",
+                run=lambda: manage("check"),
+                fingerprint=text_digest(python, code),
+            ),
             Task(
                 name="migrations",
-                run=lambda: manage("migrate", "--no-input", "--verbosity", "0"),
-                fingerprint=tree_digest(flesh, leave_out=(*_NO_CODE, *_WEB_ALONE)),
-                needs=("postgresql",),
+                run=lambda: manage("migrate", "--no-input", "--skip-checks", "--verbosity", "0"),
+                fingerprint=schema,
+                needs=("check", "postgresql"),
             ),
             Task(
                 name="buckets",
@@ -139,6 +153,16 @@ def _gunicorn(env: HostEnv) -> tuple[str, ...]:
         *("--timeout", "60", "--graceful-timeout", "30", "--keep-alive", "15"),
         *("--no-control-socket", "--access-logfile", "-"),
     )
+
+
+def _listens(redis_port: int, redis_password: Secret) -> None:
+    """Whether a worker is there, busy or not.
+
+    When it is ready it subscribes to Celery's remote control, a pattern, and nobody else subscribes to any. The queue
+    knows that in a millisecond; asking the worker itself takes an import of Celery.
+    """
+    if ask(redis_port, redis_password, "PUBSUB", "NUMPAT") == ":0\r\n":
+        raise NotReadyError("it does not listen to the queue")
 
 
 def _answers(port: int) -> None:

@@ -21,7 +21,8 @@
  ├── ``SuitesFailed``          1   tests are red, or left out where none may be
  ├── ``LockFailed``            1   a lock could not be refreshed; all locks are as they were
  ├── ``MachineUnfit``          1   pl.doctor found something that is required and wrong
- └── ``Declined``              1   asked, and the answer was no
+ ├── ``Declined``              1   asked, and the answer was no
+ └── ``Interrupted``         130   Ctrl-C, and what it left unfinished
 
 Any other exception is a bug: ``pl.cli.door`` writes its traceback to a log and exits with 3.
 """
@@ -177,6 +178,12 @@ class MachineUnfit(PlError):
 
 class Declined(PlError):
     """A question was answered with no, or could not be asked."""
+
+
+class Interrupted(PlError):
+    """The user pressed Ctrl-C."""
+
+    exit_status = 130
 
 
 def _last_lines(output: str, count: int = 15) -> str:

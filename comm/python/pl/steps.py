@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Protocol
 
-from pl.errors import PlError, StepsFailed
+from pl.errors import Interrupted, PlError, StepsFailed
 
 IO_BOUND_WORKERS = 4
 
@@ -30,11 +31,13 @@ class Progress(Protocol):
     def failed(self, name: str, error: PlError) -> None: ...
 
 
-def run_steps(steps: Sequence[Step], progress: Progress) -> None:
+def run_steps(steps: Sequence[Step], progress: Progress, *, interrupted: threading.Event | None = None) -> None:
     """Run all steps, each after those it needs.
 
     A step that fails keeps those that need it from being tried; the others go on. Raises StepsFailed with every
     failure, ValueError for a need that no step satisfies, and what was raised by a step if that was no PlError.
+    On Ctrl-C no further step is begun, ``interrupted`` is set for those that run to see, and when they have ended,
+    Interrupted is raised with the names of all that were not done.
     """
     waiting = {step.name: step for step in steps}
     _check(waiting)
@@ -42,21 +45,29 @@ def run_steps(steps: Sequence[Step], progress: Progress) -> None:
     failures: dict[str, PlError] = {}
     running: dict[Future[None], str] = {}
     with ThreadPoolExecutor(max_workers=IO_BOUND_WORKERS) as pool:
-        while True:
-            for name in [name for name, step in waiting.items() if done.issuperset(step.needs)]:
-                running[pool.submit(_run, waiting.pop(name), progress)] = name
-            if not running:
-                break
-            ended, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in ended:
-                name = running.pop(future)
-                error = future.exception()
-                if isinstance(error, PlError):
-                    failures[name] = error
-                elif error is not None:
-                    raise error
-                else:
-                    done.add(name)
+        try:
+            while True:
+                for name in [name for name, step in waiting.items() if done.issuperset(step.needs)]:
+                    running[pool.submit(_run, waiting.pop(name), progress)] = name
+                if not running:
+                    break
+                ended, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in ended:
+                    name = running.pop(future)
+                    error = future.exception()
+                    if isinstance(error, PlError):
+                        failures[name] = error
+                    elif error is not None:
+                        raise error
+                    else:
+                        done.add(name)
+        except KeyboardInterrupt:
+            if interrupted is not None:
+                interrupted.set()
+            wait(running)
+            ended_well = {name for future, name in running.items() if future.exception() is None}
+            left = [step.name for step in steps if step.name not in done | ended_well]
+            raise Interrupted("interrupted", why=f"not done: {', '.join(left)}" if left else "") from None
     if failures:
         raise StepsFailed(failures, tuple(waiting))
 

@@ -163,13 +163,15 @@ def credentials() -> None:
     """Show the accounts and their generated passwords, on a terminal only."""
     import sys
 
-    env = stage_env()
-    found = project().credentials(env)
+    opened = stage()
+    env = opened.env
     if not sys.stdout.isatty():
         raise Declined(
             "passwords are shown on a terminal only",
             why=f"scripts read the files that the variables *_PASSWORD_FILE of {_typed(env, 'env')} name",
         )
+    opened.must_exist()
+    found = project().credentials(env)
     output.table([[f"  {account}", password] for account, password in found.items()])
 
 
@@ -186,9 +188,10 @@ def destroy(*, yes: Yes = False) -> None:
     """Stop everything and remove the stage's state, photos included. Asks first."""
     opened = stage()
     folder = opened.env.state
-    if not folder.exists():
+    if not os.path.lexists(folder):
         output.line("there is nothing to destroy")
         return
+    opened.state.check_removable()
     confirmed(f"This ends all programs of {opened.env.stage} and deletes {folder} with every photo in it.", yes=yes)
     opened.destroy()
     output.line(f"{opened.env.stage} is gone")

@@ -40,8 +40,10 @@ def line(text: str = "") -> None:
 
 def note(text: str) -> None:
     """One line beside the answer, on standard error: what is happening, not what was asked for."""
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
+    if _drawing:
+        _drawing[-1].say(text)
+    else:
+        _write(f"{text}\n")
 
 
 def as_json(value: object) -> None:
@@ -83,7 +85,16 @@ def progress() -> Iterator[Progress]:
         yield _Lines()
         return
     with _Live() as live:
-        yield live
+        _drawing.append(live)
+        try:
+            yield live
+        finally:
+            _drawing.remove(live)
+
+
+def _write(text: str) -> None:
+    sys.stderr.write(text)
+    sys.stderr.flush()
 
 
 def _remark(text: str) -> str:
@@ -111,7 +122,8 @@ class _Live:
 
     def __init__(self) -> None:
         self._running: dict[str, float] = {}
-        self._drawn = 0
+        self._lines = 0
+        self._turns = 0
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._turn, daemon=True)
@@ -124,7 +136,8 @@ class _Live:
         self._over.set()
         self._thread.join()
         with self._lock:
-            self._wipe()
+            _write(self._wiped())
+            self._lines = 0
 
     def started(self, name: str) -> None:
         with self._lock:
@@ -137,29 +150,35 @@ class _Live:
     def failed(self, name: str, error: PlError) -> None:
         self._end(name, f"{coloured('✗', 'red', stream=2)} {name}: {error.what}")
 
+    def say(self, text: str) -> None:
+        """A line that stays, above those that are drawn."""
+        with self._lock:
+            _write(f"{self._wiped()}{text}\n{self._drawn()}")
+
     def _end(self, name: str, text: str) -> None:
         with self._lock:
             del self._running[name]
-            self._wipe()
-            note(text)
-            self._draw(0)
+        self.say(text)
 
     def _turn(self) -> None:
-        turn = 0
         while not self._over.wait(self._EVERY_S):
-            turn += 1
             with self._lock:
-                self._wipe()
-                self._draw(turn)
+                self._turns += 1
+                _write(self._wiped() + self._drawn())
 
-    def _draw(self, turn: int) -> None:
+    def _drawn(self) -> str:
+        """The lines of what runs, none longer than the terminal is wide: one that wraps would not be wiped whole."""
         now = time.monotonic()
-        sign = self._SIGNS[turn % len(self._SIGNS)]
-        for name, began in self._running.items():
-            note(f"{sign} {name} {duration(now - began)}")
-        self._drawn = len(self._running)
+        sign = self._SIGNS[self._turns % len(self._SIGNS)]
+        width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
+        self._lines = len(self._running)
+        return "".join(
+            f"{sign} {name} {duration(now - began)}"[: width - 1] + "\n" for name, began in self._running.items()
+        )
 
-    def _wipe(self) -> None:
-        if self._drawn:
-            sys.stderr.write(f"\033[{self._drawn}F\033[J")
-        self._drawn = 0
+    def _wiped(self) -> str:
+        return f"\033[{self._lines}F\033[J" if self._lines else ""
+
+
+_drawing: list[_Live] = []
+"""Who draws on the terminal now, and must know of every line that others write."""

@@ -1,8 +1,9 @@
-"""What every program of the host stage is started through: ``python -m pl.host.launch SPEC.json``.
+"""What every program of the host stage is started through: ``python -m pl.host.launch SPEC.json DIGEST``.
 
 Sets what supervisor cannot, then becomes the program: a strict umask, variables from secret files, an identity that is
 not root for a server that refuses root, and the kernel's promise to signal the program when its parent dies. Without
-that, a killed supervisor leaves orphans that hold the ports and the data.
+that, a killed supervisor leaves orphans that hold the ports and the data. DIGEST, of what the program is made from, is
+left beside SPEC.json: a deploy that was killed between configuring and starting must not take one for the other.
 
 Standard library only, and little of it: this runs before each start.
 """
@@ -10,6 +11,7 @@ Standard library only, and little of it: this runs before each start.
 from __future__ import annotations
 
 import ctypes
+import functools
 import json
 import os
 import signal
@@ -27,6 +29,7 @@ def main() -> None:
     with open(sys.argv[1], encoding="utf-8") as file:  # noqa: PTH123
         spec = json.load(file)
     os.umask(0o077)
+    _leave_digest(sys.argv[1], sys.argv[2])
     os.chdir(spec["cwd"])
     become(spec["argv"], environ(spec), refuses_root=spec["refuses_root"], death_signal=spec["stop_signal"])
 
@@ -73,11 +76,28 @@ def setpriv(death_signal: str) -> list[str]:
     return ["setpriv", *who, "--inh-caps", "+dac_override", "--ambient-caps", "+dac_override", *signals, "--"]
 
 
+@functools.cache
 def server_id() -> int:
     """Whose files a server that refuses root must own."""
     if os.geteuid() != 0 or can_map_users():
         return os.geteuid()
     return _SERVER_ID
+
+
+def started_file(spec_file: str) -> str:
+    """Where the digest is that a program was last started with."""
+    return f"{spec_file.removesuffix('.json')}.started"
+
+
+def _leave_digest(spec_file: str, digest: str) -> None:
+    # On a full disk the program starts all the same, and the next deploy takes it for another.
+    half = f"{started_file(spec_file)}.{os.getpid()}"
+    try:
+        with open(half, "w", encoding="ascii") as file:  # noqa: PTH123
+            file.write(digest)
+        os.replace(half, started_file(spec_file))  # noqa: PTH105
+    except OSError as error:
+        sys.stderr.write(f"{half}: {error.strerror}\n")
 
 
 def _enter_user_namespace() -> None:

@@ -1,4 +1,7 @@
-"""What a deploy would change on the host stage, found without changing anything."""
+"""What a deploy would change on the host stage, found without changing anything.
+
+A program that supervisor is just starting counts as running: whether it gets there is seen by asking it.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,6 +68,21 @@ class Platform:
     shell_env: Mapping[str, str]
     """Variables for commands that are run beside the programs (``terminal``, management commands)."""
     shell_cwd: Path
+
+
+def needs_among(platform: Platform, name: str, names: Collection[str]) -> tuple[str, ...]:
+    """Which of ``names`` a part needs, directly or through parts that are not among them."""
+    parts: tuple[Program | Task, ...] = (*platform.programs, *platform.tasks)
+    needs = {part.name: part.needs for part in parts}
+    found: dict[str, None] = {}
+    left = list(needs[name])
+    while left:
+        need = left.pop()
+        if need in names:
+            found[need] = None
+        else:
+            left.extend(needs[need])
+    return tuple(found)
 
 
 def tasks_resting_on(platform: Platform, program: str) -> tuple[str, ...]:

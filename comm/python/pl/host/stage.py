@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pl import proc, secrets
 from pl.digest import text_digest
 from pl.env import StageEnv, load, ports_file
-from pl.errors import PortTaken, ServerFailed, StageDown, UsageError
+from pl.errors import CommandFailed, Interrupted, PortTaken, ServerFailed, StageDown, UsageError
 from pl.host import strays
 from pl.host.plan import Change, plan
-from pl.host.platform import NotReadyError, Platform, Program, Task, tasks_resting_on
+from pl.host.platform import NotReadyError, Platform, Program, Task, needs_among, tasks_resting_on
 from pl.host.state import StageState, choose_ports, is_free
-from pl.host.supervisor import Supervisor, spec_digest
+from pl.host.supervisor import ProcessInfo, Supervisor, spec_digest
 from pl.steps import Progress, Step, run_steps
 
 _READY_POLL_S = 0.02
+_STAYS_UNREADY_S = 10.0
 _SMOKE = "smoke"
+_MEND = "mend that, then deploy again"
+_MEND_SPACE = "free space where the state is, then deploy again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +61,7 @@ class HostStage:
         self._smoke = smoke
         self._say = say
         self._tasks_lock = threading.Lock()
+        self._interrupted = threading.Event()
         self.state = StageState(env.state)
         self.supervisor = Supervisor(self.state)
 
@@ -64,16 +69,14 @@ class HostStage:
 
     def bootstrap(self, progress: Progress, *, new_ports: bool = False) -> bool:
         """State and servers, without the platform. Returns whether anything had to be done."""
-        with self.state.locked(self._say):
+        with self._changing():
             prepared = self._prepare_state(new_ports=new_ports)
             platform = self._platform()
-            servers = [program for program in platform.programs if not program.needs]
             begun = self._bring_up(platform)
-            changes = {change.name for change in plan(platform, self.state, self.supervisor)}
-            wanted = [program for program in servers if program.name in changes]
-            self.supervisor.configure(platform.programs)
-            run_steps([self._start_step(platform, program, frozenset()) for program in wanted], progress)
-            return bool(prepared or begun or wanted)
+            servers = [program.name for program in platform.programs if not program.needs]
+            changes = [change for change in plan(platform, self.state, self.supervisor) if change.name in servers]
+            changes += self._apply(platform, changes, servers, progress)
+            return bool(prepared or begun or changes)
 
     def deploy(self, progress: Progress, names: Sequence[str] = ()) -> tuple[Change, ...]:
         """Bring the stage to what the checkout says and return what was changed; nothing when it was so already.
@@ -81,29 +84,39 @@ class HostStage:
         With ``names``, only those programs and tasks and what they need. Ends with the smoke test, unless nothing
         changed since it last passed.
         """
-        with self.state.locked(self._say):
+        with self._changing():
             self._prepare_state()
             platform = self._platform()
-            self._bring_up(platform)
             wanted = _with_needs(platform, names)
-            changes = [change for change in plan(platform, self.state, self.supervisor) if change.name in wanted]
+            self._bring_up(platform)
+            changes = [
+                change
+                for change in plan(platform, self.state, self.supervisor)
+                if change.name in wanted or change.action == "stop"
+            ]
             proven = _smoke_fingerprint(platform, self.state)
             smoked = self.state.done_tasks().get(_SMOKE) == proven
-            if changes:
-                self._apply(platform, changes, progress)
+            changes += self._apply(platform, changes, wanted, progress)
             if not names and (changes or not smoked):
-                run_steps([Step(name=_SMOKE, run=lambda: self._smoke(self.env, self))], progress)
+                self._run([Step(name=_SMOKE, run=lambda: self._smoke(self.env, self))], progress)
                 self._remember(_SMOKE, proven)
             return tuple(changes)
 
     def destroy(self) -> bool:
-        """Stop everything and remove the state. Returns whether there was anything."""
-        if not self.state.folder.exists():
+        """Stop everything and remove the state. Returns whether there was anything. Raises StateInvalid."""
+        if not os.path.lexists(self.state.folder):
             return False
-        with self.state.locked(self._say):
-            if self.supervisor.is_up():
-                self.supervisor.shut_down()
-            strays.end_strays(str(self.state.folder))
+        self.state.check_removable()
+        with self._changing(check=False):
+            # One that does not answer or obey is ended like any other process of the stage.
+            with contextlib.suppress(ServerFailed, OSError):
+                if self.supervisor.is_up():
+                    self.supervisor.shut_down()
+            strays.end_strays(self.state)
+            left = strays.find_strays(self.state)
+            if left:
+                names = ", ".join(f"{process.name()} ({process.pid})" for process in left)
+                raise ServerFailed(names, "cannot be ended", "", hint="end that, then destroy again")
             self.state.remove()
         return True
 
@@ -140,11 +153,17 @@ class HostStage:
             )
         return tuple(found)
 
+    def must_exist(self) -> None:
+        """Raises StageDown when the stage was never deployed, StateInvalid when its state is not to be used."""
+        self.state.check()
+        if not (self.state.exists() and secrets.is_complete(self.env)):
+            raise StageDown(f"the stage {self.env.stage} was never deployed", hint=f"{self.env.code}.deploy")
+
     def log_files(self, name: str = "") -> dict[str, Path]:
         """The log of a program, or all of them. Raises UsageError for a name that is none."""
         files = {file.stem: file for file in sorted(self.state.log.glob("*.log"))}
         if not files:
-            raise StageDown("the stage has no logs: it was never deployed", hint="ht.deploy")
+            raise StageDown("the stage has no logs: it was never deployed", hint=f"{self.env.code}.deploy")
         if name and name not in files:
             raise UsageError(f"no program is called {name!r}", why=f"programs: {', '.join(files)}")
         return {name: files[name]} if name else files
@@ -159,13 +178,25 @@ class HostStage:
         """A shell (or one command) beside the programs, on this terminal. Returns its exit status."""
         self._must_run()
         platform = self._platform()
-        env = {
-            **self._shell_env(platform),
-            **{name: os.environ[name] for name in ("TERM", "LANG") if name in os.environ},
-        }
+        env = {**os.environ, **self._shell_env(platform)}
         return proc.attach(list(argv) or [os.environ.get("SHELL", "/bin/sh")], env=env, cwd=platform.shell_cwd)
 
     # -- parts
+
+    @contextlib.contextmanager
+    def _changing(self, *, check: bool = True) -> Iterator[None]:
+        """Hold the stage. What is interrupted says how to go on."""
+        if check:
+            self.state.check()
+            self.state.check_length()
+        goes_on = f"{self.env.code}.deploy goes on from there, {self.env.code}.destroy removes it"
+        try:
+            with self.state.locked(self._say):
+                yield
+        except Interrupted as error:
+            raise Interrupted(error.what, why=error.why, hint=goes_on) from None
+        except KeyboardInterrupt:
+            raise Interrupted("interrupted", hint=goes_on) from None
 
     def _platform(self) -> Platform:
         return self._platform_of(self.env)
@@ -184,6 +215,7 @@ class HostStage:
         if choose:
             if self.supervisor.is_up():
                 self.supervisor.shut_down()
+            strays.end_strays(self.state)
             choose_ports(self.env, again=new_ports)
             self.env = load(
                 self.env.checkout,
@@ -196,24 +228,53 @@ class HostStage:
 
     def _bring_up(self, platform: Platform) -> bool:
         """Have a supervisor and no strays. Returns whether it had to be started."""
-        if self.supervisor.is_up():
-            return False
-        ended = strays.end_strays(str(self.state.folder))
+        up = self.supervisor.is_up()
+        ended = strays.end_strays(self.state, supervisor_pid=self.supervisor.pid() if up else 0)
         if ended:
-            self._say(f"ended what a killed supervisor left: {', '.join(sorted(set(ended)))}")
+            self._say(f"ended what was left without a supervisor: {', '.join(sorted(ended))}")
+        if up:
+            return False
         self.supervisor.configure(platform.programs)
         self.supervisor.start()
         return True
 
-    def _apply(self, platform: Platform, changes: Sequence[Change], progress: Progress) -> None:
+    def _apply(
+        self, platform: Platform, changes: Sequence[Change], wanted: Collection[str], progress: Progress
+    ) -> list[Change]:
+        """Make the changes, then see that all wanted programs serve. Returns what had to be changed for that."""
+        if changes:
+            self._run_changes(platform, changes, progress)
+        changed = {change.name for change in changes}
+        kept = [program for program in platform.programs if program.name in wanted and program.name not in changed]
+        mended = self._unready(kept)
+        if mended:
+            self._run_changes(platform, mended, progress)
+        return mended
+
+    def _run_changes(self, platform: Platform, changes: Sequence[Change], progress: Progress) -> None:
         self.supervisor.configure(platform.programs)
         self.supervisor.reload()
         changed = frozenset(change.name for change in changes)
         steps = [
             self._start_step(platform, program, changed) for program in platform.programs if program.name in changed
         ]
-        steps += [self._task_step(task, changed) for task in platform.tasks if task.name in changed]
-        run_steps(steps, progress)
+        steps += [self._task_step(platform, task, changed) for task in platform.tasks if task.name in changed]
+        self._run(steps, progress)
+
+    def _run(self, steps: Sequence[Step], progress: Progress) -> None:
+        run_steps(steps, progress, interrupted=self._interrupted)
+
+    def _unready(self, programs: Sequence[Program]) -> list[Change]:
+        """Programs that seem to run and do not serve, even after some patience: one may have been started just now."""
+        deadline = time.monotonic() + _STAYS_UNREADY_S
+        while True:
+            processes = self.supervisor.processes()
+            unready = {
+                program.name: why for program in programs if (why := _why_unready(program, processes.get(program.name)))
+            }
+            if not unready or time.monotonic() > deadline:
+                return [Change(name=name, action="restart", why=why) for name, why in unready.items()]
+            time.sleep(_READY_POLL_S)
 
     def _start_step(self, platform: Platform, program: Program, changed: frozenset[str]) -> Step:
         def run() -> str:
@@ -225,7 +286,7 @@ class HostStage:
             self._start(program)
             return f"127.0.0.1:{program.port}" if program.port else ""
 
-        return Step(name=program.name, run=run, needs=tuple(name for name in program.needs if name in changed))
+        return Step(name=program.name, run=run, needs=needs_among(platform, program.name, changed))
 
     def _start(self, program: Program) -> None:
         """Start a program and wait until it serves; once more if it can mend what stopped it."""
@@ -245,7 +306,7 @@ class HostStage:
 
     def _free_port(self, name: str, port: int) -> None:
         """A port in use is our own stray's, or somebody else's, whom we leave alone."""
-        strays.end_strays(str(self.state.folder), supervisor_pid=self.supervisor.pid())
+        strays.end_strays(self.state, supervisor_pid=self.supervisor.pid())
         if not is_free(port):
             raise PortTaken(
                 f"port {port} of {name} is taken",
@@ -253,13 +314,13 @@ class HostStage:
                 hint=f"end that, or choose other ports: {self.env.code}.bootstrap --new-ports",
             )
 
-    def _task_step(self, task: Task, changed: frozenset[str]) -> Step:
+    def _task_step(self, platform: Platform, task: Task, changed: frozenset[str]) -> Step:
         def run() -> str:
             task.run()
             self._remember(task.name, task.fingerprint)
             return ""
 
-        return Step(name=task.name, run=run, needs=tuple(name for name in task.needs if name in changed))
+        return Step(name=task.name, run=run, needs=needs_among(platform, task.name, changed))
 
     def _remember(self, name: str, fingerprint: str) -> None:
         with self._tasks_lock:
@@ -269,6 +330,8 @@ class HostStage:
         deadline = time.monotonic() + program.ready_within_s
         reason = "did not become ready"
         while time.monotonic() < deadline:
+            if self._interrupted.is_set():
+                raise Interrupted(f"{program.name} was not waited for")
             info = self.supervisor.processes()[program.name]
             if info.state in ("FATAL", "BACKOFF", "EXITED", "STOPPED"):
                 reason = f"ended while starting ({info.state.lower()})"
@@ -326,10 +389,26 @@ def _prepare(program: Program) -> None:
         return
     try:
         program.before_start()
+    except CommandFailed as error:
+        full = os.strerror(errno.ENOSPC) in error.output
+        raise ServerFailed(
+            program.name, f"could not be prepared: {error.what}", error.output, hint=_MEND_SPACE if full else _MEND
+        ) from None
     except (OSError, ValueError) as error:
         full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-        hint = "free space where the state is, then deploy again" if full else "mend that, then deploy again"
-        raise ServerFailed(program.name, f"could not be prepared: {error}", "", hint=hint) from None
+        raise ServerFailed(
+            program.name, f"could not be prepared: {error}", "", hint=_MEND_SPACE if full else _MEND
+        ) from None
+
+
+def _why_unready(program: Program, info: ProcessInfo | None) -> str:
+    """Why a program that was to be left alone must not be, or nothing."""
+    if info is None or not info.runs:
+        return f"is {info.state.lower()}" if info else "does not run"
+    if program.check_ready is None:
+        return "" if info.state == "RUNNING" else "did not start"
+    health = _health(program)
+    return "" if health == "ready" else f"did not serve: {health}"
 
 
 def _health(program: Program) -> str:

@@ -50,7 +50,7 @@ def _check(port: int) -> None:
     try:
         connection.request("GET", "/")
         status = connection.getresponse().status
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         raise NotReadyError(str(error)) from None
     finally:
         connection.close()

@@ -18,16 +18,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
+from xml.parsers.expat import ExpatError
 
 from pl import proc
 from pl.digest import text_digest
 from pl.errors import ServerFailed
+from pl.files import write_whole
+from pl.host.launch import started_file
 from pl.host.platform import Program
-from pl.host.state import StageState, write_whole
+from pl.host.state import STAGE_TAG as STAGE_TAG
+from pl.host.state import StageState
 
-STAGE_TAG = "PLASMA_HOST_STAGE"
-"""The variable in every process of a stage whose value is the state's path: what strays are found by."""
-
+_ANSWER_WITHIN_S = 10.0
 _START_WITHIN_S = 20.0
 _STOP_WITHIN_S = 120.0
 _RUNNING = ("STARTING", "RUNNING")
@@ -58,11 +60,12 @@ class Supervisor:
         self._log = state.log / "supervisord.log"
 
     def is_up(self) -> bool:
+        """Whether it runs and takes orders. One that hangs, or is on its way out, does not."""
         try:
-            self._call("getState")
-        except (OSError, http.client.HTTPException):
+            found = cast("dict[str, Any]", self._call("getState", timeout_s=_ANSWER_WITHIN_S))
+        except (OSError, http.client.HTTPException, xmlrpc.client.Error, ExpatError):
             return False
-        return True
+        return bool(found["statename"] == "RUNNING")
 
     def pid(self) -> int:
         return int(self._call("getPID"))
@@ -72,7 +75,7 @@ class Supervisor:
         with contextlib.suppress(FileNotFoundError):
             self._socket.unlink()
         supervisord = Path(sys.prefix).resolve() / "bin/supervisord"
-        env = {"PATH": os.defpath, "LANG": "C.UTF-8", "HOME": str(self._state.run), STAGE_TAG: str(self._state.folder)}
+        env = {"PATH": os.defpath, "LANG": "C.UTF-8", "HOME": str(self._state.run), **self._state.tag}
         command: list[str | Path] = [sys.executable, supervisord, "--nodaemon", "--configuration", self._config]
         pid = proc.start_detached(command, env=env, cwd=self._state.folder, log=self._log)
         deadline = time.monotonic() + _START_WITHIN_S
@@ -94,16 +97,15 @@ class Supervisor:
     def configure(self, programs: Sequence[Program]) -> None:
         """Write what supervisord and the programs are started with. A running program is not touched by that."""
         for program in programs:
-            write_whole(self._spec_file(program.name), json.dumps(spec(program, self._state), indent=1))
+            _write_changed(self._spec_file(program.name), json.dumps(spec(program, self._state), indent=1))
         text = _config(self._state, self._socket, self._log, programs, self._spec_file)
-        if not self._config.exists() or self._config.read_text(encoding="utf-8") != text:
-            write_whole(self._config, text)
+        _write_changed(self._config, text)
 
     def started_with(self, name: str) -> str:
-        """The digest of what the program was last configured with, or nothing."""
+        """The digest of what the program was last started with, or nothing. ``launch`` leaves it."""
         try:
-            return text_digest(self._spec_file(name).read_text(encoding="utf-8"))
-        except FileNotFoundError:
+            return Path(started_file(str(self._spec_file(name)))).read_text(encoding="ascii")
+        except (OSError, ValueError):
             return ""
 
     def processes(self) -> dict[str, ProcessInfo]:
@@ -174,8 +176,8 @@ class Supervisor:
         added, changed, removed = cast("list[list[list[str]]]", self._call("reloadConfig"))[0]
         return added, changed, removed
 
-    def _call(self, method: str, *arguments: str | bool) -> Any:
-        proxy = xmlrpc.client.ServerProxy("http://localhost", transport=_SocketTransport(self._socket))
+    def _call(self, method: str, *arguments: str | bool, timeout_s: float = _STOP_WITHIN_S) -> Any:
+        proxy = xmlrpc.client.ServerProxy("http://localhost", transport=_SocketTransport(self._socket, timeout_s))
         with proxy:
             return getattr(proxy.supervisor, method)(*arguments)
 
@@ -185,7 +187,7 @@ def spec(program: Program, state: StageState) -> dict[str, object]:
     return {
         "argv": list(program.argv),
         "cwd": str(program.cwd),
-        "env": {"PATH": os.defpath, **program.env, STAGE_TAG: str(state.folder)},
+        "env": {"PATH": os.defpath, **program.env, **state.tag},
         "secret_env": {
             name: {"template": text.template, "files": [str(secret.path) for secret in text.secrets]}
             for name, text in program.secret_env.items()
@@ -224,7 +226,7 @@ def _config(state: StageState, socket_path: Path, log: Path, programs: Sequence[
         (
             f"program:{program.name}",
             {
-                # The digest is no argument that launch reads: it makes supervisord see that the program changed.
+                # The digest also makes supervisord see that the program changed.
                 "command": f'{launch} "{spec_file(program.name)}" {spec_digest(program, state)}',
                 "autostart": "false",  # deploy starts them in their order
                 "autorestart": "true",
@@ -257,18 +259,24 @@ def _is_alive(pid: int) -> bool:
         return False
 
 
+def _write_changed(path: Path, text: str) -> None:
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        write_whole(path, text)
+
+
 class _SocketTransport(xmlrpc.client.Transport):
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, timeout_s: float) -> None:
         super().__init__()
         self._path = path
+        self._timeout_s = timeout_s
 
     def make_connection(self, _host: object) -> http.client.HTTPConnection:
-        return _SocketConnection(self._path)
+        return _SocketConnection(self._path, self._timeout_s)
 
 
 class _SocketConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=120)
+    def __init__(self, path: Path, timeout_s: float) -> None:
+        super().__init__("localhost", timeout=timeout_s)
         self._path = path
 
     def connect(self) -> None:

@@ -64,20 +64,29 @@ def _put_damaged_aside(data: Path, logged: str) -> bool:
     return True
 
 
-def _check(port: int, password: Secret) -> None:
-    """Sign in and PING: a server that is still loading its file answers LOADING."""
+def ask(port: int, password: Secret, *words: str) -> str:
+    """Sign in, put one question, and return the answer as it came (RESP). Raises NotReadyError when there is none."""
     import socket
 
+    question = "".join(f"${len(word.encode())}\r\n{word}\r\n" for word in words)
+    secret = password.reveal()
+    asked = f"*2\r\n$4\r\nAUTH\r\n${len(secret)}\r\n{secret}\r\n*{len(words)}\r\n{question}*1\r\n$4\r\nQUIT\r\n"
+    answer = b""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
-            connection.sendall(f"AUTH {password.reveal()}\r\nPING\r\n".encode())
-            answer = b""
-            while answer.count(b"\r\n") < 2:
-                part = connection.recv(1024)
-                if not part:
-                    break
+            connection.sendall(asked.encode())
+            while part := connection.recv(4096):
                 answer += part
     except OSError as error:
         raise NotReadyError(str(error)) from None
-    if not answer.endswith(b"+PONG\r\n"):
-        raise NotReadyError(answer.decode(errors="replace").strip())
+    signed_in, _, rest = answer.decode(errors="replace").partition("\r\n")
+    if signed_in != "+OK" or rest.startswith("-"):
+        raise NotReadyError((rest if signed_in == "+OK" else signed_in).strip() or "no answer")
+    return rest.removesuffix("+OK\r\n")
+
+
+def _check(port: int, password: Secret) -> None:
+    """A server that is still loading its file answers LOADING."""
+    answer = ask(port, password, "PING")
+    if answer != "+PONG\r\n":
+        raise NotReadyError(answer.strip())
