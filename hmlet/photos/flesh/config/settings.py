@@ -120,6 +120,7 @@ STORAGES = {
 }
 # A photo up to this size is received in memory, a larger one in a temporary file.
 FILE_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024
+FILE_UPLOAD_HANDLERS = ["gallery.uploads.InMemory", "gallery.uploads.InTemporaryFile"]
 
 # Static files. Without STATIC_ROOT whitenoise serves them from the packages, so a stage of processes collects nothing.
 

@@ -36,7 +36,13 @@ CONFIG = Config(
 )
 URL_WINDOW = timedelta(minutes=15)
 URL_LIFE = timedelta(hours=1)
-COPY_BYTES = 1024 * 1024
+COPY_BYTES = 256 * 1024
+
+
+class Sink(Protocol):
+    """Where bytes can be written."""
+
+    def write(self, content: bytes, /) -> object: ...
 
 
 class Bucket(Protocol):
@@ -44,7 +50,7 @@ class Bucket(Protocol):
 
     def write(self, key: str, content: IO[bytes], content_type: str) -> None: ...
 
-    def read(self, key: str, into: IO[bytes]) -> None:
+    def read(self, key: str, into: Sink) -> None:
         """Raises FileNotFoundError."""
 
     def discard(self, key: str) -> None:
@@ -114,7 +120,7 @@ class PrivateBucket(S3Storage):  # type: ignore[misc]
         body = content.getvalue() if isinstance(content, BytesIO) else content
         self.client.put_object(Bucket=self.bucket_name, Key=key, Body=body, ContentType=content_type)
 
-    def read(self, key: str, into: IO[bytes]) -> None:
+    def read(self, key: str, into: Sink) -> None:
         """Copy an object in one request, without holding all of it. Raises FileNotFoundError."""
         try:
             body = self.client.get_object(Bucket=self.bucket_name, Key=key)["Body"]
@@ -123,7 +129,7 @@ class PrivateBucket(S3Storage):  # type: ignore[misc]
                 raise FileNotFoundError(key) from error
             raise
         with contextlib.closing(body):
-            shutil.copyfileobj(body, into, COPY_BYTES)
+            shutil.copyfileobj(cast(IO[bytes], body), cast(IO[bytes], into), COPY_BYTES)
 
     def discard(self, key: str) -> None:
         """Delete an object, if it is there."""

@@ -75,9 +75,10 @@ def _storage_away() -> JobError:
 
 
 def _thumbnail_of(original: Original) -> Thumbnail:
-    """Copied from the bucket straight into the sandbox, whose answer is numbers and bytes."""
+    """Copied from the bucket into the sandbox, which decodes while bytes still come; it answers numbers and bytes."""
     sandbox = sandbox_take()
     try:
+        sandbox.source.begin(original.bytes)
         originals().read(original.key, sandbox.source)
         return _unpacked(sandbox.run())
     except FileNotFoundError as error:
@@ -145,26 +146,31 @@ def _unpacked(answer: bytes) -> Thumbnail:
 
 
 def _rendition_write(original_id: uuid.UUID, key: str, thumbnail: Thumbnail) -> None:
-    # Locked: whoever deletes the original waits, and then deletes the rendition too.
-    if not Original.objects.select_for_update().filter(pk=original_id).exists():
-        return
-    Rendition.objects.update_or_create(
-        original_id=original_id,
-        kind=THUMBNAIL_KIND,
-        defaults={
-            "key": key,
-            "content_type": thumbnail.content_type,
-            "bytes": len(thumbnail.content),
-            "width": thumbnail.width,
-            "height": thumbnail.height,
-        },
-    )
-    Original.objects.filter(pk=original_id).update(
+    # The original first: it is thereby locked, and who deletes it waits, and then deletes the rendition too.
+    there = Original.objects.filter(pk=original_id).update(
         state=Original.State.READY,
         width=thumbnail.source_width,
         height=thumbnail.source_height,
         failure_code="",
         failure_message="",
+    )
+    if not there:
+        return
+    rendition = Rendition(
+        original_id=original_id,
+        kind=THUMBNAIL_KIND,
+        key=key,
+        content_type=thumbnail.content_type,
+        bytes=len(thumbnail.content),
+        width=thumbnail.width,
+        height=thumbnail.height,
+    )
+    # One statement, where update_or_create takes four.
+    Rendition.objects.bulk_create(
+        [rendition],
+        update_conflicts=True,
+        unique_fields=["original", "kind"],
+        update_fields=["key", "content_type", "bytes", "width", "height"],
     )
 
 

@@ -1,29 +1,31 @@
 """Runs a function over one hostile file in a forked child with limits on memory, processor and time.
 
 The child is forked ahead of need and waits, because forking a grown process and faulting its pages back in costs a
-third of making a thumbnail. It serves one file and ends. The file is shared memory that both hold; the answer comes
-over a pipe, in a form that cannot execute anything. The child never returns into the caller's program, so it is safe
-inside a Celery prefork worker.
+third of making a thumbnail. It serves one file and ends. The file is shared memory, which it may read while the caller
+still writes it; the answer comes over a pipe, in a form that cannot execute anything. The child never returns into the
+caller's program, so it is safe inside a Celery prefork worker.
 """
 
 import contextlib
 import gc
+import io
 import json
 import os
 import resource
 import select
 import signal
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO, NoReturn, cast
 
-from imaging.errors import ERRORS, DecoderDied, ImageError, ImageTooHeavy
+from imaging.arriving import Arrival
+from imaging.errors import ERRORS, DecoderDied, ImageError, ImageTooHeavy, ImageTruncated
 
 Work = Callable[[BinaryIO], bytes]
 
-_OK, _ERROR, _GO = b"+", b"-", b"g"
+_OK, _ERROR = b"+", b"-"
+READ_BYTES = 128 * 1024
 _ANSWER_MAX = 64 * 1024 * 1024
 
 
@@ -40,7 +42,7 @@ DEFAULT_LIMITS = Limits()
 
 
 class Sandbox:
-    """A child that waits to do ``work`` once, on what is then in ``source``.
+    """A child that waits to do ``work`` once, on what is written to ``source`` after its ``begin``.
 
     ``rehearse`` runs in the child while it waits: what it touches is warm when the file comes.
     """
@@ -48,17 +50,15 @@ class Sandbox:
     def __init__(
         self, work: Work, *, limits: Limits = DEFAULT_LIMITS, rehearse: Callable[[], object] | None = None
     ) -> None:
-        self.source = _shared_file()
-        self._deadline_s = limits.deadline_s
+        self.source = Arrival()
         self.owner = os.getpid()
-        go_read, self._go = os.pipe()
+        self._deadline_s = limits.deadline_s
         self._answer, answer_write = os.pipe()
         self._pid: int | None = os.fork()
         if self._pid == 0:
-            os.close(self._go)
             os.close(self._answer)
-            _child(work, rehearse, self.source, go_read, answer_write, limits)
-        os.close(go_read)
+            _child(work, rehearse, self.source, answer_write, limits)
+        self.source.send_only()
         os.close(answer_write)
 
     def run(self) -> bytes:
@@ -66,9 +66,7 @@ class Sandbox:
         when the child died of anything else. Whatever comes of it, the sandbox is closed then.
         """
         try:
-            self.source.flush()
-            with contextlib.suppress(BrokenPipeError):
-                os.write(self._go, _GO)
+            self.source.end()
             answer = _read_all(self._answer, deadline=time.monotonic() + self._deadline_s)
             status = self._reap()
         except TimeoutError:
@@ -79,29 +77,23 @@ class Sandbox:
 
     def close(self) -> None:
         """Let go of the child, used or not. May be called again."""
-        if self.source.closed:
+        if self._answer < 0:
             return
         if self._pid is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGKILL)
             self._reap()
-        os.close(self._go)
-        os.close(self._answer)
         self.source.close()
+        os.close(self._answer)
+        self._answer = -1
 
     def _reap(self) -> int:
         pid, self._pid = cast(int, self._pid), None
         return os.waitpid(pid, 0)[1]
 
 
-def _shared_file() -> BinaryIO:
-    if hasattr(os, "memfd_create"):
-        return os.fdopen(os.memfd_create("image"), "w+b")
-    return cast(BinaryIO, tempfile.TemporaryFile())
-
-
 def _child(
-    work: Work, rehearse: Callable[[], object] | None, source: BinaryIO, go: int, writing: int, limits: Limits
+    work: Work, rehearse: Callable[[], object] | None, source: Arrival, writing: int, limits: Limits
 ) -> NoReturn:
     try:
         # A collection would touch every page that is shared with the parent.
@@ -109,11 +101,10 @@ def _child(
         _confine(limits)
         if rehearse is not None:
             rehearse()
-        if os.read(go, 1) != _GO:
+        arriving = source.receive()
+        if arriving is None:
             os._exit(0)
-        # Ends a child whose parent was killed in the middle.
-        signal.setitimer(signal.ITIMER_REAL, limits.deadline_s + 1)
-        view = memoryview(_answer_of(work, source))
+        view = memoryview(_answer_of(work, io.BufferedReader(arriving, READ_BYTES)))
         while view:
             view = view[os.write(writing, view) :]
         # By hand, because the kernel frees all memory before it closes files, and the parent waits for this.
@@ -124,11 +115,13 @@ def _child(
 
 
 def _answer_of(work: Work, source: BinaryIO) -> bytes:
+    told: ImageError
     try:
-        source.seek(0)
         return _OK + work(source)
     except ImageError as error:
         told = error
+    except EOFError:
+        told = ImageTruncated()
     except MemoryError:
         told = ImageTooHeavy()
     return _ERROR + json.dumps({"code": told.code, "message": told.message}).encode()

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import IO
 
 from django.utils import timezone
+from gallery.buckets import Sink
 
 
 class MemoryBucket:
@@ -24,7 +25,7 @@ class MemoryBucket:
         content.seek(0)
         self.objects[key] = (content.read(), content_type, timezone.now())
 
-    def read(self, key: str, into: IO[bytes]) -> None:
+    def read(self, key: str, into: Sink) -> None:
         self._answer()
         try:
             into.write(self.objects[key][0])

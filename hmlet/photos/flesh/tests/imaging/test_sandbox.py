@@ -13,6 +13,7 @@ from imaging.sandbox import Limits, Sandbox, Work
 
 def run(work: Work, content: bytes = b"", **limits: float) -> bytes:
     sandbox = Sandbox(work, limits=Limits(**limits))  # type: ignore[arg-type]
+    sandbox.source.begin(len(content))
     sandbox.source.write(content)
     return sandbox.run()
 
@@ -33,6 +34,33 @@ def test_it_is_another_process_that_leaves_nothing_behind() -> None:
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
     assert _descriptors() == before
+
+
+def test_the_child_reads_while_the_file_still_arrives() -> None:
+    heard, told = os.pipe()
+
+    def work(source: BinaryIO) -> bytes:
+        start = source.read(2)
+        os.write(told, b"!")
+        source.seek(-2, os.SEEK_END)
+        return start + source.read()
+
+    sandbox = Sandbox(work)
+    sandbox.source.begin(500_004)
+    sandbox.source.write(b"ab" + bytes(250_000))
+    assert os.read(heard, 1) == b"!"
+    sandbox.source.write(bytes(250_000) + b"yz")
+    assert sandbox.run() == b"abyz"
+    os.close(heard)
+    os.close(told)
+
+
+def test_a_file_that_does_not_arrive_completely_is_truncated() -> None:
+    sandbox = Sandbox(lambda source: source.read())
+    sandbox.source.begin(1000)
+    sandbox.source.write(bytes(999))
+    with pytest.raises(ImageTruncated):
+        sandbox.run()
 
 
 def test_an_image_error_comes_back_as_what_it_was() -> None:

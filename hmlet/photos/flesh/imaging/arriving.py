@@ -1,0 +1,115 @@
+"""A file that is still arriving: one process writes it, another reads it at the same time and waits where it must."""
+
+import contextlib
+import io
+import os
+import struct
+import tempfile
+from typing import Any
+
+_NUMBER = struct.Struct("!Q")
+
+
+class Arrival:
+    """Made before a fork; afterwards the parent is the sender, the child the receiver, and each says so once."""
+
+    def __init__(self) -> None:
+        self._file = _memory_file()
+        self._hear, self._tell = os.pipe()
+        os.set_blocking(self._tell, False)
+        self._sent = 0
+
+    def send_only(self) -> None:
+        """The parent's part."""
+        os.close(self._hear)
+        self._hear = -1
+
+    def begin(self, size: int) -> None:
+        """Say how many bytes will come."""
+        self._notify(size)
+
+    def write(self, content: bytes, /) -> int:
+        """The next bytes."""
+        view = memoryview(content)
+        while view:
+            written = os.pwrite(self._file, view, self._sent)
+            self._sent += written
+            view = view[written:]
+        self._notify(self._sent)
+        return len(content)
+
+    def end(self) -> None:
+        """No more will come. May be called again."""
+        if self._tell >= 0:
+            os.close(self._tell)
+            self._tell = -1
+
+    def close(self) -> None:
+        """Let go of the memory, as far as this process holds it. May be called again."""
+        self.end()
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def receive(self) -> "ArrivingFile | None":
+        """The child's part: wait for ``begin``. None when the parent ended without one."""
+        os.close(self._tell)
+        begun = os.read(self._hear, _NUMBER.size)
+        return ArrivingFile(self._file, self._hear, _NUMBER.unpack(begun)[0]) if begun else None
+
+    def _notify(self, number: int) -> None:
+        # A full pipe means that the reader has news enough; a broken one, that it died, which its end will tell.
+        with contextlib.suppress(BlockingIOError, BrokenPipeError):
+            os.write(self._tell, _NUMBER.pack(number))
+
+
+class ArrivingFile(io.RawIOBase):
+    """What has arrived can be read; reading past it waits. Reading past what ever came raises EOFError."""
+
+    def __init__(self, file: int, hear: int, size: int) -> None:
+        super().__init__()
+        self._file, self._hear, self._size = file, hear, size
+        self._arrived = 0
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        if start + offset < 0:
+            raise ValueError("before the start of the file")
+        self._position = start + offset
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        wanted = max(0, min(len(buffer), self._size - self._position))
+        self._await(self._position + wanted)
+        count = os.preadv(self._file, [memoryview(buffer)[:wanted]], self._position) if wanted else 0
+        self._position += count
+        return count
+
+    def _await(self, end: int) -> None:
+        while self._arrived < end:
+            news = os.read(self._hear, 512 * _NUMBER.size)
+            if news:
+                self._arrived = _NUMBER.unpack(news[-_NUMBER.size :])[0]
+                continue
+            self._arrived = os.fstat(self._file).st_size
+            if self._arrived < end:
+                raise EOFError("the file did not arrive completely")
+
+
+def _memory_file() -> int:
+    """A descriptor of a file that has no name, in memory where the system can."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("image")
+    descriptor, path = tempfile.mkstemp()
+    os.unlink(path)  # noqa: PTH108 - a string from mkstemp
+    return descriptor
