@@ -2,8 +2,8 @@
 
 from django.contrib import admin
 from django.urls import include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
-from ops.views import status
+from drf_spectacular.views import SpectacularSwaggerSplitView
+from ops.views import SchemaView, status
 from rest_framework.permissions import AllowAny
 from rest_framework_simplejwt.views import TokenObtainPairView, TokenRefreshView
 
@@ -15,11 +15,7 @@ docs = SpectacularSwaggerSplitView.as_view(url_name="schema", permission_classes
 urlpatterns = [
     path("api/v1/token/", TokenObtainPairView.as_view(), name="token"),
     path("api/v1/token/refresh/", TokenRefreshView.as_view(), name="token-refresh"),
-    path(
-        "api/v1/schema/",
-        SpectacularAPIView.as_view(permission_classes=[AllowAny], authentication_classes=[]),
-        name="schema",
-    ),
+    path("api/v1/schema/", SchemaView.as_view(), name="schema"),
     path("api/v1/docs/", docs, name="docs"),
     path("docs/", docs, name="docs-short"),
     path("api/v1/", include("gallery.api.urls")),
