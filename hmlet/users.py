@@ -1,4 +1,6 @@
-"""Accounts of a stage, made from outside: the API has no way to sign up."""
+"""Accounts of a stage, made and removed from outside: the API has no way to sign up."""
+
+from collections.abc import Sequence
 
 from pl.host.stage import HostStage
 
@@ -7,3 +9,9 @@ def ensure_user(stage: HostStage, name: str, password: str, *, staff: bool = Fal
     """Have a user with this password. The password goes by standard input. Raises CommandFailed, StageDown."""
     rights = ("--staff",) if staff else ()
     stage.run_inside(["python", "manage.py", "ensure_user", name, *rights], input=f"{password}\n")
+
+
+def remove_users(stage: HostStage, names: Sequence[str]) -> None:
+    """Have no users of these names. Raises CommandFailed when one has photos, StageDown."""
+    if names:
+        stage.run_inside(["python", "manage.py", "remove_users", *names])

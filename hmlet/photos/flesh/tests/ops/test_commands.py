@@ -1,6 +1,7 @@
 """Management commands."""
 
 import io
+from collections.abc import Callable
 
 import pytest
 from django.contrib.auth.models import User
@@ -34,6 +35,14 @@ def test_ensure_user_sets_another_password_and_other_rights(monkeypatch: pytest.
 def test_ensure_user_wants_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(CommandError, match="standard input"):
         _ensure(monkeypatch, "", "ann")
+
+
+def test_remove_users_keeps_those_who_have_photos(owner: User, post: Callable[..., object]) -> None:
+    post()
+    User.objects.create_user("idle")
+    with pytest.raises(CommandError, match=owner.username):
+        call_command("remove_users", "idle", owner.username, "nobody")
+    assert list(User.objects.filter(username__in=["idle", owner.username])) == [owner]
 
 
 def test_ensure_buckets_can_be_repeated() -> None:
