@@ -184,7 +184,7 @@ def _stage_of_listener(port: int) -> str:
     """The state's directory of the stage whose process listens on a port, or nothing."""
     import psutil
 
-    from pl.host.supervisor import STAGE_TAG
+    from pl.host.state import STAGE_TAG
 
     try:
         listeners = {
@@ -202,7 +202,7 @@ def _stage_of_listener(port: int) -> str:
 def _processes_without_state() -> dict[int, str]:
     import psutil
 
-    from pl.host.supervisor import STAGE_TAG
+    from pl.host.state import STAGE_TAG
 
     found = {}
     for process in psutil.process_iter():

@@ -1,0 +1,113 @@
+"""The doctor finds what is wrong on a machine that is made wrong for it, and says how to mend it."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+from pl import doctor, env
+
+CHECKOUT = Path(__file__).resolve().parents[4]
+
+
+def _machine(folder: Path, **variables: str) -> doctor.Machine:
+    return doctor.Machine(checkout=CHECKOUT, instance="doctor", environ=variables, state_home=folder)
+
+
+@pytest.mark.parametrize(("version", "well"), [((3, 10), False), ((3, 11), True), ((3, 9), False), ((3, 14), True)])
+def test_python_must_be_new_enough(version: tuple[int, int], well: bool) -> None:
+    found = doctor.python(version)
+    assert found.well is well
+    assert well or "3.11" in found.remedy
+
+
+def test_the_environment_of_another_checkout_is_not_whole(tmp_path: Path) -> None:
+    (tmp_path / "requirements").mkdir()
+    for lock in ("uv.txt", "dev.txt"):
+        (tmp_path / "requirements" / lock).write_text("", encoding="utf-8")
+    machine = doctor.Machine(checkout=tmp_path, instance="doctor", environ={}, state_home=tmp_path)
+    assert doctor.environment(machine).remedy == "./shell.py makes it"
+    assert doctor.environment(_machine(tmp_path)).well
+
+
+def test_disk_space_is_looked_for_where_the_state_will_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert doctor.disk(_machine(tmp_path / "not/yet/there")).well
+    monkeypatch.setattr(doctor, "DISK_NEEDED", 2**60)
+    assert "free at least" in doctor.disk(_machine(tmp_path)).remedy
+
+
+def test_state_that_is_not_there_yet_is_well(tmp_path: Path) -> None:
+    assert doctor.state(_machine(tmp_path / "state/plasma")).well
+
+
+def test_state_that_others_may_change_is_not(tmp_path: Path) -> None:
+    folder = tmp_path / "plasma"
+    folder.mkdir()
+    folder.chmod(0o777)
+    assert doctor.state(_machine(folder)).remedy == f"chmod go-w {folder}"
+    folder.chmod(0o700)
+    assert doctor.state(_machine(folder)).well
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, who may give a directory away")
+def test_state_of_another_user_is_not_ours(tmp_path: Path) -> None:
+    folder = tmp_path / "plasma"
+    folder.mkdir()
+    os.chown(folder, 12345, 12345)
+    assert "XDG_STATE_HOME" in doctor.state(_machine(folder)).remedy
+
+
+def test_a_port_in_somebody_elses_hands_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    (before,) = doctor.ports(_machine(tmp_path))
+    assert before.well, before
+    port = env.load(CHECKOUT, project="hmlet", stage="host", instance="doctor").fields()
+    number = next(field.value for field in port if field.name == "web_port")
+    with socket.create_server(("127.0.0.1", number)):
+        (finding,) = doctor.ports(_machine(tmp_path))
+    assert finding.found == f"taken: {number}"
+    assert "--new-ports" in finding.remedy
+
+
+@pytest.mark.parametrize(
+    ("variables", "well"),
+    [
+        ({}, False),
+        ({"LANG": "C"}, False),
+        ({"LANG": "de_DE.UTF-8"}, True),
+        ({"LANG": "C.utf8"}, True),
+        ({"LANG": "C.UTF-8", "LC_ALL": "POSIX"}, False),
+    ],
+)
+def test_the_locale_is_what_programs_will_take_it_for(tmp_path: Path, variables: dict[str, str], well: bool) -> None:
+    found = doctor.locale(_machine(tmp_path, **variables))
+    assert found.well is well
+    assert not found.required
+
+
+def test_programs_that_are_missing_make_no_machine_unfit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = list(doctor.programs(_machine(tmp_path)))
+    assert {"Chromium", "zsh", "a Docker engine"} <= {finding.name for finding in found if not finding.well}
+    assert not any(finding.required for finding in found)
+
+
+def test_what_a_killed_test_run_left_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert list(doctor.stale_stages()) == []
+    left = tmp_path / "pl-test-abc"
+    left.mkdir(mode=0o700)
+    (left / "checkout").write_text(str(CHECKOUT), encoding="utf-8")
+    (finding,) = doctor.stale_stages()
+    assert finding.found == str(left)
+
+
+def test_a_directory_that_others_may_write_to_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    planted = tmp_path / "pl-test-evil"
+    planted.mkdir()
+    planted.chmod(0o777)
+    (planted / "checkout").write_text(str(tmp_path), encoding="utf-8")
+    assert list(doctor.stale_stages()) == []

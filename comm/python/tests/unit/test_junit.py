@@ -1,0 +1,45 @@
+"""What pytest wrote about its tests is counted as pytest counts it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from pl import junit
+
+TESTS = """
+import pytest
+
+def test_passes(): pass
+
+def test_fails(): assert False
+
+@pytest.fixture
+def broken(): raise RuntimeError
+
+def test_errs(broken): pass
+
+def test_skips(): pytest.skip("no moon")
+
+@pytest.mark.xfail
+def test_is_expected_to_fail(): assert False
+"""
+
+
+def test_counts_are_those_of_pytest(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(TESTS, encoding="utf-8")
+    report = tmp_path / "report.xml"
+    argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "/dev/null", f"--junitxml={report}"]
+    done = subprocess.run([*argv, "test_it.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "1 failed, 1 passed, 1 skipped, 1 xfailed, 1 error" in done.stdout
+    assert junit.read(report) == junit.Tally(passed=2, failed=2, skips=("no moon",))
+
+
+def test_a_report_that_is_missing_or_cut_short_counts_nothing(tmp_path: Path) -> None:
+    assert junit.read(tmp_path / "none.xml") == junit.Tally()
+    (tmp_path / "half.xml").write_text("<testsuites><testsuite><testcase", encoding="utf-8")
+    assert junit.read(tmp_path / "half.xml") == junit.Tally()
+
+
+def test_totals_add_up() -> None:
+    every = [junit.Tally(passed=1, skips=("a",)), junit.Tally(passed=2, failed=1, skips=("a", "b"))]
+    assert junit.total(every) == junit.Tally(passed=3, failed=1, skips=("a", "a", "b"))
