@@ -40,7 +40,8 @@ def worker_begin(**_: Any) -> None:
 
 def commits_hasten(connection: Any, **_: Any) -> None:
     """Do not wait for the disk at a worker's commits: what a crash of the database takes back is queued again, and done
-    again with the same outcome. Requests wait as ever."""
+    again with the same outcome. Requests wait as ever, and so does what cannot be done again (original_delete_unused).
+    """
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SET synchronous_commit TO off")

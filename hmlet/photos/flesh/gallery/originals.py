@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.files.base import File
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 from imaging.errors import ImageError
 from imaging.header import Header, header_read
@@ -128,8 +128,15 @@ def original_release(*, original: Original) -> None:
 
 
 def original_delete_unused(*, original_id: uuid.UUID) -> bool:
-    """Delete the row of an Original that no photo shows. False if one does; then its objects are needed."""
+    """Delete the row of an Original that no photo shows. False if one does; then its objects are needed.
+
+    On disk when this returns, whatever the connection's setting: its objects are deleted next, and a crash of the
+    database must not bring back a row without them.
+    """
     with transaction.atomic():
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("SET LOCAL synchronous_commit TO on")
         held = Original.objects.select_for_update().filter(pk=original_id).first()
         if held is None:
             return True
