@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from shells import wait_until
+from shells import PYTHON, wait_until
 
 PRINT_ARGV = "import sys, json; json.dump(sys.argv[1:], sys.stdout)"
 
@@ -248,3 +248,21 @@ def test_an_entry_script_outside_a_shell_names_the_command_that_opens_one(checko
     done = run(["./cluster.py", "deploy", "a b"], env=env, cwd=checkout / "hmlet")
     assert done.returncode == 2
     assert b"./shell.py host -- ./cluster.py deploy 'a b'" in done.stderr
+
+
+@pytest.mark.parametrize("python", ["{checkout}/.venv/bin/python", "{checkout}/.venv/bin/python3", PYTHON, ""])
+def test_an_entry_script_inside_a_shell_runs_in_the_checkouts_interpreter(
+    fresh: Path, env: dict[str, str], python: str
+) -> None:
+    script = fresh / "hmlet/cluster.py"
+    script.write_text(
+        "import pathlib, sys\n"
+        f"sys.path.insert(0, {str(fresh / 'comm/python')!r})\n"
+        "from pl import entry\n"
+        "entry._enter(pathlib.Path(__file__).resolve(), 'PL_ROOT')\n"
+        "print(sys.prefix, *sys.argv[1:])\n",
+        encoding="utf-8",
+    )
+    call = [python.format(checkout=fresh), script, "deploy", "a b"] if python else ["ht.deploy", "a b"]
+    done = run([fresh / "hmlet/shell.py", "host", "--", *call], env=env, timeout=30)
+    assert (done.returncode, done.stdout.decode()) == (0, f"{fresh}/.venv deploy a b\n")
