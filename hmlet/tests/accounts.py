@@ -28,11 +28,12 @@ class Account:
 
 
 class Accounts:
-    """Makes users, and deletes their photos when it is left."""
+    """Makes users, and deletes their photos when it is left. ``names`` is told of each, for whoever removes them."""
 
-    def __init__(self, env: HmletEnv, stage: HostStage) -> None:
+    def __init__(self, env: HmletEnv, stage: HostStage, names: list[str]) -> None:
         self._env = env
         self._stage = stage
+        self._names = names
         self._made: list[Account] = []
 
     def __enter__(self) -> Self:
@@ -48,6 +49,7 @@ class Accounts:
     def new(self, *, staff: bool = False) -> Account:
         """A fresh user."""
         name, password = f"e2e-{secrets.token_hex(6)}", secrets.token_urlsafe(18)
+        self._names.append(name)
         ensure_user(self._stage, name, password, staff=staff)
         client = PhotosApiClient(self._env.web_url, name, password, timeout_s=TIMEOUT_S)
         account = Account(name=name, password=password, client=client)

@@ -15,6 +15,7 @@ from hmlet.env_comm import HmletEnv
 from hmlet.project import PROJECT
 from hmlet.tests.accounts import Account, Accounts
 from hmlet.tests.web import Web, web_of
+from hmlet.users import remove_users
 
 env = env_fixture(HmletEnv, opener="hmlet/shell.py host")
 
@@ -29,10 +30,18 @@ def stage(env: HmletEnv) -> HostStage:
     pytest.fail(refusal, pytrace=False)
 
 
+@pytest.fixture(scope="session")
+def generated_names(stage: HostStage) -> Iterator[list[str]]:
+    """The users that this run made. They are removed at its end, all at once: each command takes a second."""
+    names: list[str] = []
+    yield names
+    remove_users(stage, names)
+
+
 @pytest.fixture
-def accounts(env: HmletEnv, stage: HostStage) -> Iterator[Accounts]:
+def accounts(env: HmletEnv, stage: HostStage, generated_names: list[str]) -> Iterator[Accounts]:
     """Makes users for one test: ``accounts.new()``. Their photos are deleted afterwards."""
-    with Accounts(env, stage) as made:
+    with Accounts(env, stage, generated_names) as made:
         yield made
 
 
@@ -49,9 +58,9 @@ def photos_api_client(account: Account) -> PhotosApiClient:
 
 
 @pytest.fixture(scope="session")
-def stranger_account(env: HmletEnv, stage: HostStage) -> Iterator[Account]:
+def stranger_account(env: HmletEnv, stage: HostStage, generated_names: list[str]) -> Iterator[Account]:
     """Another user, the same for all tests of a run: it owns nothing that a test relies on."""
-    with Accounts(env, stage) as made:
+    with Accounts(env, stage, generated_names) as made:
         yield made.new()
 
 

@@ -41,9 +41,9 @@ HUGE = one_colour_png(13_000, 13_000)
 
 
 @pytest.fixture(scope="module")
-def account(env: HmletEnv, stage: HostStage) -> Iterator[Account]:
+def account(env: HmletEnv, stage: HostStage, generated_names: list[str]) -> Iterator[Account]:
     """One user for all tests of this file, who never has a photo when one begins: making a user takes a second."""
-    with Accounts(env, stage) as made:
+    with Accounts(env, stage, generated_names) as made:
         yield made.new()
 
 
