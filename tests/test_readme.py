@@ -16,6 +16,7 @@ import pytest
 CHECKOUT = Path(__file__).resolve().parent.parent
 README = (CHECKOUT / "README.rst").read_text(encoding="utf-8")
 TIMEOUT_S = 120
+BLOCK = re.compile(r"^(?:\.\. code-block:: (\w+)|[^.\n].*::)\n\n((?:    .*\n|\n)+)", re.MULTILINE)
 SHELL_PROMPT = r"\(ht\) \$ "
 
 
@@ -28,9 +29,9 @@ class Line:
 
 
 def lines() -> Iterator[Line]:
-    """What a reader types, from top to bottom. A Python block counts as typed where the line before it was ``python``."""
+    """What a reader types, from top to bottom. A Python block is typed where the line before it was ``python``."""
     python_open = False
-    for match in re.finditer(r"^(?:\.\. code-block:: (\w+)|[^.\n].*::)\n\n((?:    .*\n|\n)+)", README, re.MULTILINE):
+    for match in BLOCK.finditer(README):
         language, block = match.groups()
         body = re.sub(r"^    ", "", block, flags=re.MULTILINE)
         if language == "python":
