@@ -272,7 +272,7 @@ def _stage_classes(*module_names: str) -> list[type[StageEnv]]:
 
 def _stage_class(module_name: str) -> type[StageEnv]:
     try:
-        module = importlib.import_module(module_name)
+        module = _imported(module_name)
     except EnvInvalid:
         raise
     except Exception as error:  # noqa: BLE001
@@ -285,6 +285,19 @@ def _stage_class(module_name: str) -> type[StageEnv]:
     if len(defined) != 1:
         raise EnvInvalid([f"{module.__file__}: must define one subclass of StageEnv, and defines {len(defined)}"])
     return defined[0]
+
+
+def _imported(module_name: str) -> types.ModuleType:
+    """The module, from its source alone: Python takes a compiled one for current that is of the same second and size.
+
+    8080 changed to 8081 is just that, and the shell's cache would keep the mistake.
+    """
+    before = sys.dont_write_bytecode, sys.pycache_prefix
+    sys.dont_write_bytecode, sys.pycache_prefix = True, os.devnull
+    try:
+        return importlib.import_module(module_name)
+    finally:
+        sys.dont_write_bytecode, sys.pycache_prefix = before
 
 
 def _place_of(error: Exception) -> str:
@@ -378,13 +391,13 @@ class _Reading:
 
     def _refuse_undeclared(self, declared: Mapping[str, object]) -> None:
         """A value without a field is most often a field's name with a slip of the finger."""
-        import difflib
-
         annotated = {name for cls in self._lineage for name in inspect.get_annotations(cls)}
         for cls in self._lineage:
             for name, value in vars(cls).items():
                 plain = not name.startswith("_") and not callable(value) and not hasattr(value, "__get__")
                 if plain and name not in declared and name not in annotated:
+                    import difflib
+
                     close = difflib.get_close_matches(name, declared, n=1)
                     meant = f"; {close[0]} was meant?" if close else ""
                     self._mistakes.append(f"{_file(cls)}: {name}: no such field{meant}")

@@ -154,9 +154,16 @@ def test_a_field_without_a_value_names_the_file_that_should_give_it(load: Load) 
 
 
 def test_a_value_that_follows_from_a_missing_one_is_no_second_mistake_and_no_traceback(load: Load) -> None:
+    follows = """
+        storage_host: str
+
+        @functools.cached_property
+        def storage_url(self) -> str:
+            return f"http://{self.storage_host}"
+    """
     with pytest.raises(EnvInvalid) as caught:
-        load(host="web_host = None")
-    assert [mistake.split(": ")[1] for mistake in caught.value.mistakes] == ["web_host"]
+        load(comm=COMM + follows)
+    assert [mistake.split(": ")[1] for mistake in caught.value.mistakes] == ["storage_host"]
 
 
 def test_a_value_that_cannot_be_made_is_reported_with_its_file(load: Load) -> None:
