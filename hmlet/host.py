@@ -11,7 +11,7 @@ from pl import proc
 from pl.digest import text_digest, tree_digest
 from pl.env import Secret
 from pl.host.platform import NotReadyError, Platform, Program, Task
-from pl.host.postgresql import postgresql
+from pl.host.postgresql import make_database, postgresql
 from pl.host.state import StageState
 from pl.host.storage import storage
 from pl.host.valkey import ask, valkey
@@ -54,7 +54,6 @@ def platform(env: HostEnv) -> Platform:
                 state,
                 port=env.database_port,
                 user=_USER,
-                database=_DATABASE,
                 password=env.database_password,
                 pl_path=env.checkout / "comm/python",
             ),
@@ -100,10 +99,18 @@ def platform(env: HostEnv) -> Platform:
                 fingerprint=text_digest(python, code),
             ),
             Task(
+                name="database",
+                run=lambda: make_database(
+                    _DATABASE, port=env.database_port, user=_USER, password=env.database_password
+                ),
+                fingerprint=_DATABASE,
+                needs=("postgresql",),
+            ),
+            Task(
                 name="migrations",
                 run=lambda: manage("migrate", "--no-input", "--skip-checks", "--verbosity", "0"),
                 fingerprint=schema,
-                needs=("check", "postgresql"),
+                needs=("check", "database"),
             ),
             Task(
                 name="buckets",

@@ -10,7 +10,7 @@ from pl.env import Secret
 
 
 class NotReadyError(Exception):
-    """What a readiness check raises while its program is still starting. Never leaves this package."""
+    """What a readiness check, or a task, raises while a program does not serve. Users never see it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,8 +13,8 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pl import proc
 from pl.digest import text_digest
@@ -23,11 +23,14 @@ from pl.host import launch
 from pl.host.platform import NotReadyError, Program
 from pl.host.state import StageState
 
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection
+
 _BINARIES = "pginstall18/bin"
 
 
-def postgresql(state: StageState, *, port: int, user: str, database: str, password: Secret, pl_path: Path) -> Program:
-    """The server as a program. Its ``check_ready`` also makes the database, so that whoever needs it finds it.
+def postgresql(state: StageState, *, port: int, user: str, password: Secret, pl_path: Path) -> Program:
+    """The server as a program. ``user`` is its superuser.
 
     ``pl_path`` is the folder that holds this package, for the identity that initdb runs under.
     """
@@ -54,7 +57,7 @@ def postgresql(state: StageState, *, port: int, user: str, database: str, passwo
         data=data,
         refuses_root=True,
         before_start=lambda: _prepare(state, binaries, data, user, password, pl_path),
-        check_ready=_database_check(port, user, database, password),
+        check_ready=lambda: _connect(port, user, password).close(),
         stop_signal="INT",  # "fast": end the sessions, write everything, stop
         stop_within_s=60,
     )
@@ -162,21 +165,22 @@ def _is_server_of(pid: int, data: Path) -> bool:
     return bool(words) and Path(words[0]).name == "postgres" and str(data) in words
 
 
-def _database_check(port: int, user: str, database: str, password: Secret) -> Callable[[], None]:
-    def check() -> None:
-        import psycopg2
+def make_database(database: str, *, port: int, user: str, password: Secret) -> None:
+    """Have a database of this name. Raises NotReadyError when the server does not answer."""
+    with contextlib.closing(_connect(port, user, password)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database])
+        if cursor.fetchone() is None:
+            cursor.execute(f'CREATE DATABASE "{database}"')
 
-        try:
-            connection = psycopg2.connect(
-                host="127.0.0.1", port=port, user=user, password=password.reveal(), dbname="postgres", connect_timeout=5
-            )
-        except psycopg2.OperationalError as error:
-            raise NotReadyError(str(error)) from None
-        with contextlib.closing(connection):
-            connection.autocommit = True
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database])
-                if cursor.fetchone() is None:
-                    cursor.execute(f'CREATE DATABASE "{database}"')
 
-    return check
+def _connect(port: int, user: str, password: Secret) -> connection:
+    import psycopg2
+
+    try:
+        opened = psycopg2.connect(
+            host="127.0.0.1", port=port, user=user, password=password.reveal(), dbname="postgres", connect_timeout=5
+        )
+    except psycopg2.OperationalError as error:
+        raise NotReadyError(str(error)) from None
+    opened.autocommit = True
+    return opened

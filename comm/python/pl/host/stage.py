@@ -25,6 +25,7 @@ from pl.steps import Progress, Step, run_steps
 
 _READY_POLL_S = 0.02
 _STAYS_UNREADY_S = 10.0
+_PORT_FREED_WITHIN_S = 2.0
 _SMOKE = "smoke"
 _MEND = "mend that, then deploy again"
 _MEND_SPACE = "free space where the state is, then deploy again"
@@ -241,15 +242,18 @@ class HostStage:
     def _apply(
         self, platform: Platform, changes: Sequence[Change], wanted: Collection[str], progress: Progress
     ) -> list[Change]:
-        """Make the changes, then see that all wanted programs serve. Returns what had to be changed for that."""
-        if changes:
-            self._run_changes(platform, changes, progress)
+        """Make the changes and see that all wanted programs serve. Returns what had to be changed for that as well."""
         changed = {change.name for change in changes}
         kept = [program for program in platform.programs if program.name in wanted and program.name not in changed]
-        mended = self._unready(kept)
-        if mended:
-            self._run_changes(platform, mended, progress)
-        return mended
+        # What is needed must serve before anything that needs it is touched, who ever started it.
+        needed = {need for name in changed for need in needs_among(platform, name, {program.name for program in kept})}
+        mended = self._unready([program for program in kept if program.name in needed])
+        if changes:
+            self._run_changes(platform, [*changes, *mended], progress)
+        still = self._unready([program for program in kept if program.name not in needed])
+        if still:
+            self._run_changes(platform, still, progress)
+        return [*mended, *still]
 
     def _run_changes(self, platform: Platform, changes: Sequence[Change], progress: Progress) -> None:
         self.supervisor.configure(platform.programs)
@@ -307,7 +311,12 @@ class HostStage:
     def _free_port(self, name: str, port: int) -> None:
         """A port in use is our own stray's, or somebody else's, whom we leave alone."""
         strays.end_strays(self.state, supervisor_pid=self.supervisor.pid())
-        if not is_free(port):
+        # One that was killed a moment ago may still be on its way out.
+        deadline = time.monotonic() + _PORT_FREED_WITHIN_S
+        while not is_free(port):
+            if time.monotonic() < deadline:
+                time.sleep(_READY_POLL_S)
+                continue
             raise PortTaken(
                 f"port {port} of {name} is taken",
                 why=f"by {strays.holder_of(port)}",
@@ -316,7 +325,10 @@ class HostStage:
 
     def _task_step(self, platform: Platform, task: Task, changed: frozenset[str]) -> Step:
         def run() -> str:
-            task.run()
+            try:
+                task.run()
+            except NotReadyError as error:
+                raise ServerFailed(task.name, f"could not be done: {error}", "", hint=f"{self.env.code}.logs") from None
             self._remember(task.name, task.fingerprint)
             return ""
 

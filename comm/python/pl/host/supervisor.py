@@ -32,6 +32,7 @@ from pl.host.state import StageState
 _ANSWER_WITHIN_S = 10.0
 _START_WITHIN_S = 20.0
 _STOP_WITHIN_S = 120.0
+_POLL_S = 0.02
 _RUNNING = ("STARTING", "RUNNING")
 
 
@@ -74,15 +75,21 @@ class Supervisor:
         """Start supervisord with no program running. The caller has seen to it that none is up and no stray is left."""
         with contextlib.suppress(FileNotFoundError):
             self._socket.unlink()
-        supervisord = Path(sys.prefix).resolve() / "bin/supervisord"
+        binaries = Path(sys.prefix).resolve() / "bin"
         env = {"PATH": os.defpath, "LANG": "C.UTF-8", "HOME": str(self._state.run), **self._state.tag}
-        command: list[str | Path] = [sys.executable, supervisord, "--nodaemon", "--configuration", self._config]
+        command: list[str | Path] = [
+            binaries / "python",
+            binaries / "supervisord",
+            "--nodaemon",
+            "--configuration",
+            self._config,
+        ]
         pid = proc.start_detached(command, env=env, cwd=self._state.folder, log=self._log)
         deadline = time.monotonic() + _START_WITHIN_S
         while not self.is_up():
             if not _is_alive(pid) or time.monotonic() > deadline:
                 raise ServerFailed("supervisor", "did not start", self._log.read_text(), hint=f"less {self._log}")
-            time.sleep(0.01)
+            time.sleep(_POLL_S)
 
     def shut_down(self) -> None:
         """Stop all programs, each with its own signal and patience, and then supervisord."""
@@ -92,7 +99,7 @@ class Supervisor:
         while _is_alive(pid):
             if time.monotonic() > deadline:
                 raise ServerFailed("supervisor", "did not stop", self._log.read_text(), hint=f"kill {pid}")
-            time.sleep(0.02)
+            time.sleep(_POLL_S)
 
     def configure(self, programs: Sequence[Program]) -> None:
         """Write what supervisord and the programs are started with. A running program is not touched by that."""
@@ -128,6 +135,10 @@ class Supervisor:
         """Stop a program and wait for its end. One that does not run, or is not known, is no error."""
         with contextlib.suppress(xmlrpc.client.Fault):
             self._call("stopProcess", name, True)
+        # A deploy that was killed may have asked it to stop before; supervisor then takes it for stopped already.
+        deadline = time.monotonic() + _STOP_WITHIN_S
+        while (info := self.processes().get(name)) and info.state == "STOPPING" and time.monotonic() < deadline:
+            time.sleep(_POLL_S)
 
     def start_program(self, name: str) -> None:
         """Start a program anew, with the configuration as it is now."""

