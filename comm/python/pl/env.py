@@ -445,7 +445,7 @@ class _Reading:
         if isinstance(remembered, dict) and not any(_type_fault(port, Port) for port in remembered.values()):
             return remembered
         fault = remembered if isinstance(remembered, Exception) else "not an object of names and ports"
-        self._mistakes.append(f"{file}: unreadable ({fault}); ht.bootstrap --new-ports chooses ports again")
+        self._mistakes.append(f"{file}: unreadable ({fault}); remove it, and ht.deploy chooses ports again")
         return {}
 
     def _derived_port(self, position: int) -> int:

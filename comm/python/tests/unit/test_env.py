@@ -248,7 +248,7 @@ def test_a_damaged_file_of_ports_is_named_with_the_remedy(load: Load, damaged: s
     with pytest.raises(EnvInvalid) as caught:
         load()
     assert str(file) in caught.value.mistakes[0]
-    assert "--new-ports" in caught.value.mistakes[0]
+    assert "remove it, and ht.deploy chooses ports again" in caught.value.mistakes[0]
 
 
 def test_an_unknown_stage_lists_those_that_exist(load: Load, project: str, tmp_path: Path) -> None:
