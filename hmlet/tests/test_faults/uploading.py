@@ -1,0 +1,108 @@
+"""Clients that upload all the time, note what became of each upload, and do not mind that the platform dies."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import random
+import threading
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from ht.api_clients.photos import Photo, PhotosApiClient
+from ht.errors import HtError
+from PIL import Image
+
+from hmlet.tests.pictures import grainy, jpeg, landscape
+
+PAUSE_S = 0.8
+"""Between two uploads of a client: eight of them keep the stage busy without filling a disk."""
+SILENCE_S = 20.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upload:
+    """A photo that was answered with 201, and the digest of what was sent."""
+
+    photo_id: str
+    name: str
+    sha256: str
+    bytes: int
+
+
+@dataclass
+class Record:
+    """What all clients noted. Appending is atomic."""
+
+    uploads: list[Upload] = field(default_factory=list)
+    failures: list[HtError] = field(default_factory=list)
+    broken: list[BaseException] = field(default_factory=list)
+
+
+class Uploading:
+    """``clients`` threads that upload until this is left, each image another one."""
+
+    def __init__(self, base_url: str, username: str, password: str, *, clients: int) -> None:
+        self.record = Record()
+        self._over = threading.Event()
+        self._images = _images()
+        self._threads = [
+            threading.Thread(target=self._upload, args=(base_url, username, password, number), name=f"client {number}")
+            for number in range(clients)
+        ]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _upload(self, base_url: str, username: str, password: str, number: int) -> None:
+        try:
+            with PhotosApiClient(base_url, username, password, timeout_s=SILENCE_S, retries=0) as client:
+                turn = 0
+                while not self._over.wait(PAUSE_S):
+                    turn += 1
+                    name = f"client {number} upload {turn}"
+                    self._note(client, name, _distinct(self._images[(number + turn) % len(self._images)], name))
+        except BaseException as error:  # noqa: BLE001 - told to the test, in whose thread it means something
+            self.record.broken.append(error)
+
+    def _note(self, client: PhotosApiClient, name: str, image: bytes) -> None:
+        try:
+            photo = client.photos.create(Photo(name=name, draft=len(name) % 2 == 0, image=image))
+        except HtError as error:
+            self.record.failures.append(error)
+        else:
+            digest = hashlib.sha256(image).hexdigest()
+            self.record.uploads.append(Upload(photo_id=str(photo.id), name=name, sha256=digest, bytes=len(image)))
+
+
+def _images() -> list[bytes]:
+    """From 50 KB to 2 MB, in random order."""
+    sides = ((600, 450), (1200, 900), (1600, 1200), (2000, 1500), (2400, 1800))
+    made = [
+        jpeg(grainy(landscape(seed, size), seed), quality=quality)
+        for seed, size, quality in zip(range(len(sides)), sides, (70, 85, 88, 90, 92), strict=True)
+    ]
+    random.Random(5).shuffle(made)
+    return made
+
+
+def _distinct(image: bytes, comment: str) -> bytes:
+    """The JPEG with a comment after its first marker: the same picture, other bytes."""
+    text = comment.encode()
+    return image[:2] + b"\xff\xfe" + (len(text) + 2).to_bytes(2, "big") + text + image[2:]
+
+
+def size_of(image: bytes) -> tuple[int, int]:
+    with Image.open(io.BytesIO(image)) as opened:
+        opened.load()
+        return opened.size
