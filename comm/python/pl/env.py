@@ -440,7 +440,11 @@ class _Reading:
             remembered = json.loads(file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
-        except (ValueError, OSError) as error:
+        except OSError as error:
+            remedy = "make it yours, or set XDG_STATE_HOME to a directory of yours"
+            self._mistakes.append(f"{file}: cannot be read ({error.strerror}); {remedy}")
+            return {}
+        except ValueError as error:
             remembered = error
         if isinstance(remembered, dict) and not any(_type_fault(port, Port) for port in remembered.values()):
             return remembered

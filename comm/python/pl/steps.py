@@ -44,11 +44,12 @@ def run_steps(steps: Sequence[Step], progress: Progress, *, interrupted: threadi
     done: set[str] = set()
     failures: dict[str, PlError] = {}
     running: dict[Future[None], str] = {}
+    interrupted = interrupted or threading.Event()
     with ThreadPoolExecutor(max_workers=IO_BOUND_WORKERS) as pool:
         try:
             while True:
                 for name in [name for name, step in waiting.items() if done.issuperset(step.needs)]:
-                    running[pool.submit(_run, waiting.pop(name), progress)] = name
+                    running[pool.submit(_run, waiting.pop(name), progress, interrupted)] = name
                 if not running:
                     break
                 ended, _ = wait(running, return_when=FIRST_COMPLETED)
@@ -62,8 +63,7 @@ def run_steps(steps: Sequence[Step], progress: Progress, *, interrupted: threadi
                     else:
                         done.add(name)
         except KeyboardInterrupt:
-            if interrupted is not None:
-                interrupted.set()
+            interrupted.set()
             wait(running)
             ended_well = {name for future, name in running.items() if future.exception() is None}
             left = [step.name for step in steps if step.name not in done | ended_well]
@@ -72,13 +72,14 @@ def run_steps(steps: Sequence[Step], progress: Progress, *, interrupted: threadi
         raise StepsFailed(failures, tuple(waiting))
 
 
-def _run(step: Step, progress: Progress) -> None:
+def _run(step: Step, progress: Progress, interrupted: threading.Event) -> None:
     began = time.monotonic()
     progress.started(step.name)
     try:
         remark = step.run()
     except PlError as error:
-        progress.failed(step.name, error)
+        # Ctrl-C goes to whatever a step has started, too.
+        progress.failed(step.name, Interrupted("interrupted") if interrupted.is_set() else error)
         raise
     progress.done(step.name, remark, time.monotonic() - began)
 

@@ -188,7 +188,8 @@ class StageState:
                     why="nothing is half-written, and what runs goes on",
                     hint=f"free space where {self.folder} is, then call the same command again",
                 ) from None
-            if error.errno in _NOT_OURS and _is_below(place, self.folder):
+            nowhere = error.errno == errno.ENOENT and _is_above(place, self.folder)
+            if nowhere or (error.errno in _NOT_OURS and _is_below(place, self.folder)):
                 raise StateInvalid(
                     f"{place} cannot be used: {error.strerror}",
                     hint="make it yours (it must be a directory that you may write), or set XDG_STATE_HOME to another",
@@ -274,12 +275,14 @@ def _is_half_written(name: str) -> bool:
     return name.startswith(".") and name.rpartition(".")[2].isdecimal()
 
 
+def _is_above(path: str | bytes | Path | int, folder: Path) -> bool:
+    """Whether a path is the folder or one of those that lead to it."""
+    return not isinstance(path, int) and folder.is_relative_to(Path(os.fsdecode(path)))
+
+
 def _is_below(path: str | bytes | Path | int, folder: Path) -> bool:
     """Whether a path is the folder, in it, or one of those that lead to it."""
-    if isinstance(path, int):
-        return False
-    place = Path(os.fsdecode(path))
-    return place.is_relative_to(folder) or folder.is_relative_to(place)
+    return not isinstance(path, int) and (_is_above(path, folder) or Path(os.fsdecode(path)).is_relative_to(folder))
 
 
 def _acquire(descriptor: int, say: Callable[[str], None]) -> None:
