@@ -22,7 +22,7 @@ _DATABASE = "hmlet"
 _USER = "hmlet"
 _NO_CODE = ("tests", "pyproject.toml", "Dockerfile")
 _WEB_ALONE = (
-    *("api", "pages.py", "views.py", "admin.py", "status.py", "urls.py", "wsgi.py", "middleware.py"),
+    *("api", "pages.py", "views.py", "admin.py", "status.py", "urls.py", "wsgi.py", "gunicorn.py", "middleware.py"),
     *("templates", "static"),
 )
 _SCHEMA = ("*/migrations/*.py", "*/models.py", "*/apps.py", "config/settings.py")
@@ -155,6 +155,7 @@ def _settings(env: HostEnv) -> dict[str, str]:
 
 def _gunicorn(env: HostEnv) -> tuple[str, ...]:
     return (
+        *("--config", "config/gunicorn.py"),
         *("--bind", f"127.0.0.1:{env.web_port}"),
         *("--worker-class", "gthread", "--workers", str(env.web_processes), "--threads", str(env.web_threads)),
         *("--timeout", "60", "--graceful-timeout", "30", "--keep-alive", "15"),

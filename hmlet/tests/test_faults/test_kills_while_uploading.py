@@ -26,6 +26,7 @@ Victims = Callable[[Place], list[psutil.Process]]
 CLIENTS = 8
 BACK_WITHIN_S = 60.0
 FINISHED_WITHIN_S = 90.0
+RESTARTED_WITHIN_S = 15.0
 UPLOADS_BETWEEN = 6
 
 
@@ -105,7 +106,7 @@ def found(victims: Victims, place: Place, name: str) -> list[psutil.Process]:
             return victims(place)
         return []
 
-    return wait_for(there, what=f"there is {name} to kill")
+    return wait_for(there, what=f"there is {name} to kill", within_s=RESTARTED_WITHIN_S)
 
 
 def more_uploads(record: Record, when: str) -> None:
