@@ -51,11 +51,12 @@ def test_state_that_others_may_change_is_not(tmp_path: Path) -> None:
     assert doctor.state(_machine(folder)).well
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, who may give a directory away")
 def test_state_of_another_user_is_not_ours(tmp_path: Path) -> None:
-    folder = tmp_path / "plasma"
-    folder.mkdir()
-    os.chown(folder, 12345, 12345)
+    folder = Path("/usr")
+    if os.geteuid() == 0:  # to whom nothing is closed: it is the owner that tells
+        folder = tmp_path / "plasma"
+        folder.mkdir()
+        os.chown(folder, 12345, 12345)
     assert "XDG_STATE_HOME" in doctor.state(_machine(folder)).remedy
 
 
