@@ -65,7 +65,7 @@ class StageState:
         away = f"move it away: mv {self.folder} {self.folder}.old"
         found = self._version()
         if found is None:
-            held = [name for name in self._entries() if name != "lock"]
+            held = [name for name in self._entries() if name != "lock" and not _is_half_written(name)]
             if held:
                 raise StateInvalid(
                     f"{self.folder} holds no version",
@@ -106,10 +106,11 @@ class StageState:
         self.check_length()
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.folder.chmod(0o700)
-        for part in (self.data, self.run, self.log):
-            part.mkdir(mode=0o700, exist_ok=True)
+        # The version first: what is cut short after it is still known for a stage's.
         if not self.exists():
             write_whole(self.folder / "version", f"{VERSION}\n")
+        for part in (self.data, self.run, self.log):
+            part.mkdir(mode=0o700, exist_ok=True)
 
     def check_length(self) -> None:
         """Refuse a path that no socket fits below. Raises StateInvalid."""
