@@ -124,6 +124,17 @@ def test_what_the_machine_lacks_is_left_out_and_said(root: Root) -> None:
     assert "the moon: wait for the night" in listed.out
 
 
+def test_in_the_background_tests_may_be_interrupted_all_the_same(root: Root) -> None:
+    root.write(
+        "t/test_signal.py",
+        "import signal\ndef test_signal(): assert signal.getsignal(signal.SIGINT) == signal.default_int_handler\n",
+    )
+    root.suites(suite("one", "t/test_signal.py"))
+    script = "trap '' INT; exec ./shell.py -- pl.test"
+    done = subprocess.run(["sh", "-c", script], cwd=root.checkout, env=root.env, capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
 def test_an_unknown_suite_and_option_are_usage_errors(root: Root) -> None:
     root.suites(suite("one", "t"))
     assert root.run("pl.test", "two").status == 2
