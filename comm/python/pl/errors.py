@@ -20,6 +20,14 @@
  ├── ``SuitesInvalid``         1   suites.toml makes no sense
  ├── ``SuitesFailed``          1   tests are red, or left out where none may be
  ├── ``LockFailed``            1   a lock could not be refreshed; all locks are as they were
+ ├── ``ToolsInvalid``          1   tools.toml, ours or a mirror's, makes no sense; all mistakes at once
+ ├── ``ToolMissing``           1   a tool is not in .deps, or there is none for this machine
+ ├── ``ToolUnverified``        1   nothing says what a tool's checksum is, so it is not fetched
+ ├── ``ChecksumWrong``         1   what was fetched is not what was recorded; it was thrown away
+ ├── ``ArchiveUnusable``       1   an archive does not hold the program as tools.toml says
+ ├── ``FetchFailed``           1   a download came to no end; what came is kept, and the next run goes on there
+ ├── ``MirrorUnusable``        1   PL_MIRROR cannot be used, or does not hold what this checkout needs
+ ├── ``NoSpace``               1   the disk is full
  ├── ``MachineUnfit``          1   pl.doctor found something that is required and wrong
  ├── ``Declined``              1   asked, and the answer was no
  └── ``Interrupted``         130   Ctrl-C, and what it left unfinished
@@ -170,6 +178,60 @@ class SuitesFailed(PlError):
 
 class LockFailed(PlError):
     """A lock could not be refreshed. All locks are as they were."""
+
+
+class ToolsInvalid(PlError):
+    """A tools.toml makes no sense. ``mistakes`` names each with its place."""
+
+    def __init__(self, place: str, mistakes: Sequence[str]) -> None:
+        self.mistakes = tuple(mistakes)
+        super().__init__(f"{place} cannot be used", why="\n".join(self.mistakes), hint="mend the named entries")
+
+
+class ToolMissing(PlError):
+    """A tool is not in .deps, or there is none for this machine."""
+
+
+class ToolUnverified(PlError):
+    """Nothing says what a tool's checksum is. It is neither fetched nor run."""
+
+
+class ChecksumWrong(PlError):
+    """What was fetched is not what was recorded. It was thrown away; the version from before is in place."""
+
+    def __init__(self, what: str, *, wanted: str, found: str, said_by: str, hint: str) -> None:
+        super().__init__(
+            f"{what} has a wrong checksum",
+            why=f"recorded {wanted} ({said_by})\nfetched  {found}\nit was thrown away",
+            hint=hint,
+        )
+
+
+class ArchiveUnusable(PlError):
+    """An archive does not hold the program as tools.toml says."""
+
+
+class FetchFailed(PlError):
+    """A download came to no end. ``passing`` says whether the same request may well succeed a moment later."""
+
+    def __init__(self, what: str, *, why: str = "", hint: str = "", passing: bool = False) -> None:
+        self.passing = passing
+        super().__init__(what, why=why, hint=hint)
+
+
+class MirrorUnusable(PlError):
+    """PL_MIRROR cannot be used, or does not hold what this checkout needs."""
+
+
+class NoSpace(PlError):
+    """The disk is full."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(
+            f"no space left below {folder}",
+            why="what was there before is in place",
+            hint="free about 1 GB, then call the same command again; what was fetched so far is kept",
+        )
 
 
 class MachineUnfit(PlError):
