@@ -9,6 +9,8 @@ from rest_framework_simplejwt.views import TokenObtainPairView, TokenRefreshView
 
 admin.site.site_header = admin.site.site_title = "hmlet photos"
 admin.site.index_title = "Administration"
+# "View site" leads somewhere: nothing is at / here.
+admin.site.site_url = "/docs/"
 
 docs = SpectacularSwaggerSplitView.as_view(url_name="schema", permission_classes=[AllowAny], authentication_classes=[])
 

@@ -5,8 +5,11 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.template.defaultfilters import filesizeformat
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
+from jobs.models import Job
 
 from gallery.models import Photo
 from gallery.originals import THUMBNAIL_KIND
@@ -18,8 +21,9 @@ from gallery.services import photo_delete
 class PhotoAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """No file field: Django's widget for one links to the file."""
 
-    list_display = ("image", "name", "owner", "status", "draft", "publish_date", "size", "created")
-    list_display_links = ("image", "name")
+    list_display = ("small_image", "name", "owner", "status", "draft", "publish_date", "size")
+    list_display_links = ("small_image", "name")
+    ordering = ("-created", "-id")
     list_filter = ("original__state", "draft", "publish_date", "created", ("owner", admin.RelatedOnlyFieldListFilter))
     search_fields = ("name", "caption", "owner__username")
     search_help_text = "Part of a name, a caption or a username"
@@ -35,7 +39,9 @@ class PhotoAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         "publish_date",
         "status",
         "failure",
+        "work",
         "size",
+        "file",
         "created",
     )
     readonly_fields = fields
@@ -59,17 +65,12 @@ class PhotoAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description="image")
     def image(self, photo: Photo) -> SafeString | str:
-        view = photo_view(photo, viewer=photo.owner)
-        shown = view.thumbnails.get(THUMBNAIL_KIND)
-        if shown is None:
-            return "–"
-        return format_html(
-            '<img src="{}" width="{}" height="{}" alt="{}" loading="lazy">',
-            shown.jpeg,
-            shown.width,
-            shown.height,
-            photo.name,
-        )
+        return _image(photo, scale=1)
+
+    @admin.display(description="image")
+    def small_image(self, photo: Photo) -> SafeString | str:
+        """Half as large, which a screen of twice the density shows at its best."""
+        return _image(photo, scale=2)
 
     @admin.display(description="status", ordering="original__state")
     def status(self, photo: Photo) -> str:
@@ -79,6 +80,17 @@ class PhotoAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def failure(self, photo: Photo) -> str:
         return photo.original.failure_message or "–"
 
+    @admin.display(description="jobs")
+    def work(self, photo: Photo) -> SafeString | str:
+        """The jobs that were done for the image, each with a link to what became of it."""
+        jobs = Job.objects.filter(subject=photo.original_id).order_by("created")
+        lines = ((reverse("admin:jobs_job_change", args=[job.pk]), _told(job)) for job in jobs)
+        return format_html_join(mark_safe("<br>"), '<a href="{}">{}</a>', lines) or "–"
+
+    @admin.display(description="file")
+    def file(self, photo: Photo) -> str:
+        return f"{photo.original.format}, {filesizeformat(photo.original.bytes)}"
+
     @admin.display(description="size", ordering="original__width")
     def size(self, photo: Photo) -> str:
         return f"{photo.original.width}×{photo.original.height}"
@@ -87,3 +99,24 @@ class PhotoAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Only the photos: what hangs on them goes by the service."""
         photos = [str(photo) for photo in objs]
         return photos, {"photos": len(photos)}, set(), []
+
+
+def _image(photo: Photo, *, scale: int) -> SafeString | str:
+    """The thumbnail, drawn at its size divided by ``scale``."""
+    shown = photo_view(photo, viewer=photo.owner).thumbnails.get(THUMBNAIL_KIND)
+    if shown is None:
+        return "–"
+    return format_html(
+        '<img src="{}" width="{}" height="{}" alt="{}" loading="lazy">',
+        shown.jpeg,
+        max(1, shown.width // scale),
+        max(1, shown.height // scale),
+        photo.name,
+    )
+
+
+def _told(job: Job) -> str:
+    told = f"{job.get_kind_display()}: {job.get_state_display().lower()}"
+    if job.started and job.finished:
+        told += f" in {(job.finished - job.started).total_seconds():.2f} s"
+    return f"{told} at attempt {job.attempts}" if job.attempts > 1 else told
