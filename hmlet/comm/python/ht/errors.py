@@ -92,7 +92,8 @@ class ApiError(HtError):
         super().__init__(status)
 
     def __str__(self) -> str:
-        fields = [f"{name}: {' '.join(reasons)}" for name, reasons in self.field_errors.items()]
+        said_of = {name: " ".join(reasons) for name, reasons in self.field_errors.items()}
+        fields = [f"{name}: {reason}" for name, reason in said_of.items() if reason != self.message]
         origin = [f"HTTP {self.status}", self.code, self.request_id and f"request {self.request_id}"]
         said = [self.message or "The API refused without a reason.", *fields]
         return f"{' '.join(said)} ({', '.join(part for part in origin if part)})"

@@ -287,3 +287,9 @@ def test_backoff_doubles_up_to_a_ceiling() -> None:
 )
 def test_retry_after_in_both_forms(header: str | None, seconds: float | None) -> None:
     assert retry_after_s(header, now_s=10.0) == seconds
+
+
+def test_an_error_does_not_say_the_same_twice() -> None:
+    message = "Choose another name."
+    error = ApiError(409, code="name_taken", message=message, field_errors={"name": (message,), "draft": ("Must be.",)})
+    assert str(error) == "Choose another name. draft: Must be. (HTTP 409, name_taken)"
