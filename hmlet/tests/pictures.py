@@ -60,6 +60,12 @@ def photo_bytes(seed: int, size: tuple[int, int] = (640, 480)) -> bytes:
     return jpeg(landscape(seed, size))
 
 
+def distinct(image: bytes, comment: str) -> bytes:
+    """A JPEG with a comment after its first marker: the same picture, other bytes."""
+    text = comment.encode()
+    return image[:2] + b"\xff\xfe" + (len(text) + 2).to_bytes(2, "big") + text + image[2:]
+
+
 def boxed(size: tuple[int, int], side: int = 128) -> tuple[int, int]:
     """The size of a thumbnail: within the box, in proportion, never enlarged, a side at least one pixel."""
     width, height = size

@@ -14,7 +14,7 @@ from ht.api_clients.photos import Photo, PhotosApiClient
 from ht.errors import HtError
 from PIL import Image
 
-from hmlet.tests.pictures import grainy, jpeg, landscape
+from hmlet.tests.pictures import distinct, grainy, jpeg, landscape
 
 PAUSE_S = 0.8
 """Between two uploads of a client: eight of them keep the stage busy without filling a disk."""
@@ -71,7 +71,7 @@ class Uploading:
                 while not self._over.wait(PAUSE_S):
                     turn += 1
                     name = f"client {number} upload {turn}"
-                    self._note(client, name, _distinct(self._images[(number + turn) % len(self._images)], name))
+                    self._note(client, name, distinct(self._images[(number + turn) % len(self._images)], name))
         except BaseException as error:  # noqa: BLE001 - told to the test, in whose thread it means something
             self.record.broken.append(error)
 
@@ -94,12 +94,6 @@ def _images() -> list[bytes]:
     ]
     random.Random(5).shuffle(made)
     return made
-
-
-def _distinct(image: bytes, comment: str) -> bytes:
-    """The JPEG with a comment after its first marker: the same picture, other bytes."""
-    text = comment.encode()
-    return image[:2] + b"\xff\xfe" + (len(text) + 2).to_bytes(2, "big") + text + image[2:]
 
 
 def size_of(image: bytes) -> tuple[int, int]:
