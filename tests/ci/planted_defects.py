@@ -74,8 +74,8 @@ DEFECTS = (
         job="e2e",
         what="a new photo is published whatever its owner asked for",
         path="hmlet/photos/flesh/gallery/services.py",
-        old="draft=draft,",
-        new="draft=False,",
+        old="photo.draft = draft",
+        new="photo.draft = False",
         seen_as="red: e2e",
     ),
 )
