@@ -16,6 +16,7 @@ from pathlib import Path
 
 from pl import env, suites, throwaway, venv
 from pl.errors import PlError
+from pl.tools import install as installed
 
 OLDEST_PYTHON = (3, 11)
 DISK_NEEDED = 2 * 1024**3
@@ -60,6 +61,7 @@ def examine(machine: Machine) -> Iterator[Finding]:
     if os.geteuid() == 0:
         yield server_identity()
     yield from programs(machine)
+    yield from tools(machine)
     yield from stale_stages()
 
 
@@ -163,6 +165,30 @@ def programs(machine: Machine) -> Iterator[Finding]:
             met = need.is_met(machine.checkout)
             remedy = "" if met else need.remedy
             yield Finding(name=need.name, found="there" if met else "not there", remedy=remedy, required=False)
+
+
+def tools(machine: Machine) -> Iterator[Finding]:
+    """What cluster stages use: is it in .deps, as it was fetched, and does its name mean that on PATH?"""
+    projects = sorted(entry.parent for entry in machine.checkout.glob("*/env_comm.py"))
+    stages = list(dict.fromkeys(stage for each in projects for stage in env.stages(each) if stage != "host"))
+    if not stages:
+        return
+    try:
+        states, known = installed.states(machine.checkout, rehash=True), installed.known(machine.checkout)
+    except PlError as error:
+        yield Finding(name="tools", found=str(error), remedy=error.hint, required=False)
+        return
+    there = [f"{name} {known[name].version}" for name, whole in states.items() if whole]
+    absent = [name for name, whole in states.items() if not whole]
+    found = "; ".join([", ".join(there), f"not there: {', '.join(absent)}" if absent else ""]).strip("; ")
+    needed = [name for name in absent if not known[name].optional]
+    remedy = f"pl.bootstrap; only {', '.join(stages)} need them" if needed else ""
+    yield Finding(name="tools", found=found, remedy=remedy, required=False)
+    for name in states:
+        first = shutil.which(name, path=machine.environ.get("PATH", ""))
+        if states[name] and first and Path(first) != machine.checkout / ".deps/bin" / name:
+            remedy = f"take it from the front of PATH; {machine.checkout / '.deps/bin'} comes first in a new shell"
+            yield Finding(name=f"{name} on PATH", found=f"{first} is not ours", remedy=remedy, required=False)
 
 
 def stale_stages() -> Iterator[Finding]:

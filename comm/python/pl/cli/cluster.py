@@ -32,12 +32,20 @@ def run(project_name: str) -> None:
 
 
 @python.command("bootstrap_local_dev")
-def bootstrap_local_dev() -> None:
+def bootstrap_local_dev(
+    *,
+    check: Annotated[
+        bool, typer.Option("--check", help="Read every program again, and replace what is not as it was fetched.")
+    ] = False,
+) -> None:
     """Fetch the tools of the stage into .deps/. The host stage needs none beyond .venv."""
+    from pl.cli import tools
+
     env = stage_env()
-    if env.runs_on != "host":
-        raise StageUnsupported("fetching kubectl, helm, kind and skaffold is not part of this version", hint="use host")
-    output.line("nothing to do: everything the host stage needs is in .venv")
+    if env.runs_on == "host":
+        output.line("nothing to do: everything the host stage needs is in .venv")
+    else:
+        tools.fetch(env.checkout, rehash=check)
 
 
 @app.command()

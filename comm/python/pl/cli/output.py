@@ -9,9 +9,12 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from pl.errors import PlError
-from pl.steps import Progress
+
+if TYPE_CHECKING:
+    from pl.tools.fetch import Transfers
 
 _COLOURS = {
     "red": "31",
@@ -78,8 +81,13 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
+def size(count: int) -> str:
+    """A number of bytes as people write it."""
+    return f"{count / 1_000_000:.1f} MB"
+
+
 @contextmanager
-def progress() -> Iterator[Progress]:
+def progress() -> Iterator[Transfers]:
     """Who draws the progress of steps: a live list on a terminal, one line a finished step elsewhere."""
     if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield _Lines()
@@ -101,8 +109,23 @@ def _remark(text: str) -> str:
     return f"  {text}" if text else ""
 
 
+def _amount(done: int, total: int) -> str:
+    return f"{size(done)} of {size(total)}" if total else size(done)
+
+
 class _Lines:
-    """One line for each step that ended: for logs and pipes."""
+    """One line for each step that ended, and for each ten seconds of a download: for logs and pipes."""
+
+    _EVERY_S = 10
+
+    def __init__(self) -> None:
+        self._said: dict[str, float] = {}
+
+    def fetched(self, name: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self._said.setdefault(name, now) >= self._EVERY_S:
+            self._said[name] = now
+            note(f"  {name} {_amount(done, total)}")
 
     def started(self, name: str) -> None:
         """Said when it ended: half as many lines."""
@@ -122,6 +145,7 @@ class _Live:
 
     def __init__(self) -> None:
         self._running: dict[str, float] = {}
+        self._amounts: dict[str, str] = {}
         self._lines = 0
         self._turns = 0
         self._lock = threading.Lock()
@@ -142,6 +166,10 @@ class _Live:
     def started(self, name: str) -> None:
         with self._lock:
             self._running[name] = time.monotonic()
+
+    def fetched(self, name: str, done: int, total: int) -> None:
+        with self._lock:
+            self._amounts[name] = f" {_amount(done, total)}"
 
     def done(self, name: str, remark: str, duration_s: float) -> None:
         sign = coloured("✓", "green", stream=2)
@@ -173,7 +201,8 @@ class _Live:
         width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
         self._lines = len(self._running)
         return "".join(
-            f"{sign} {name} {duration(now - began)}"[: width - 1] + "\n" for name, began in self._running.items()
+            f"{sign} {name} {duration(now - began)}{self._amounts.get(name, '')}"[: width - 1] + "\n"
+            for name, began in self._running.items()
         )
 
     def _wiped(self) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from roots import Root, root_of
 from shells import CHECKOUT, environment, wait_until
+from vendors import mirror_of_everything
 
 COMMANDS = ("bootstrap", "doctor", "lint", "lock", "new", "test")
 OK = "def test_ok(): pass\n"
@@ -44,6 +45,7 @@ def suite(name: str, path: str, *, more: str = "", needs: str = "") -> str:
 def shared_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Root]:
     home = tmp_path_factory.mktemp("home")
     with root_of(home, environment(home)) as root:
+        root.env["PL_MIRROR"] = str(mirror_of_everything(tmp_path_factory.mktemp("mirror")))
         made = root.run("pl.new", "cluster", "acme", "ac", "--emoji", "host=🌋")
         assert made.status == 0, made.err
         yield root
@@ -327,7 +329,9 @@ def test_bootstrap_twice_and_the_hook_that_looks_at_what_is_staged(root: Root) -
     assert first.status == second.status == 0, first.err + second.err
     assert "pre-commit was installed" in first.out
     assert "pre-commit is installed" in second.out
-    assert "tools of acme: nothing to do" in first.out
+    assert "kubectl, skaffold, sops fetched from the mirror" in first.out
+    assert "tools: nothing to do" in second.out
+    assert "telepresence: the mirror" in second.out
     file = root.write("t/staged.py", "import os\n")
     _git(root, "add", "t/staged.py")
     file.write_text('"""Sound, but not staged."""\n')
@@ -352,6 +356,48 @@ def test_a_hook_of_somebody_else_stays(root: Root) -> None:
         assert hook.read_text() == "#!/bin/sh\nexit 0\n"
     finally:
         hook.unlink()
+
+
+def test_bootstrap_goes_on_without_tools_and_says_why(root: Root, tmp_path: Path) -> None:
+    """The host stage needs none of them: somebody offline, who wants no more, is not stopped."""
+    said = root.run("pl.bootstrap", PL_MIRROR=str(tmp_path / "gone"))
+    assert said.status == 0, said.err
+    assert "not all of them could be had" in said.out
+    assert f"{tmp_path}/gone/tools.toml cannot be read" in said.err
+
+
+def test_the_shell_finds_our_tools_before_the_systems(root: Root, tmp_path: Path) -> None:
+    assert root.run("pl.bootstrap", GIT_DIR="/nonexistent").status == 0
+    (tmp_path / "kubectl").write_text("#!/bin/sh\necho the system's\n", encoding="utf-8")
+    (tmp_path / "kubectl").chmod(0o755)
+    path = f"{tmp_path}:{root.env['PATH']}"
+    assert root.run("kubectl", PATH=path).out == "kubectl\n"
+    assert "on PATH" not in root.run("pl.doctor", PATH=path).out
+    turned = root.run("sh", "-c", f"PATH={tmp_path}:$PATH pl.doctor")
+    assert turned.status == 0
+    assert "kubectl on PATH: take it from the front of PATH" in turned.out
+    assert f"{tmp_path}/kubectl is not ours" in turned.out
+
+
+def test_a_cluster_stages_shell_fetches_tools_and_the_host_stages_needs_none(root: Root) -> None:
+    for stage, words in (("local", "tools: "), ("prod", "tools: nothing to do"), ("host", "nothing to do: everything")):
+        argv: list[str | Path] = [
+            root.checkout / "acme/shell.py",
+            stage,
+            "--",
+            "ac.python",
+            "bootstrap_local_dev",
+            "--check",
+        ]
+        done = subprocess.run(argv, env=root.env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert words in done.stdout
+
+
+def test_tools_and_packages_are_recorded_by_different_words(root: Root) -> None:
+    said = root.run("pl.lock", "--tools", "--upgrade")
+    assert said.status == 2
+    assert "packages are no tools" in said.err
 
 
 def test_without_git_bootstrap_says_so_and_goes_on(root: Root) -> None:

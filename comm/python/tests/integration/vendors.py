@@ -15,8 +15,10 @@ from pathlib import Path
 
 from pl.errors import PlError
 from pl.tools.fetch import Fetcher
-from pl.tools.install import Installed, install
+from pl.tools.install import Installed, install, known
+from pl.tools.registry import this_platform
 
+CHECKOUT = Path(__file__).resolve().parents[4]
 PLATFORM = "linux-amd64"
 QUICK = Fetcher(connect_timeout_s=2, read_timeout_s=0.5, pause_s=0.01)
 
@@ -184,6 +186,20 @@ class Place:
 def table(name: str, url: str, *, version: str = "1.0", more: str = "", shared: str = "") -> str:
     """One tool for tools.toml. ``more`` goes into the platform's table, ``shared`` stands above it."""
     return f'[{name}]\nversion = "{version}"\n{shared}\n{PLATFORM} = {{ url = "{url}"{more} }}\n'
+
+
+def mirror_of_everything(folder: Path) -> Path:
+    """A mirror for this machine of all tools that the checkout wants, telepresence apart. Each says its name."""
+    tables = []
+    for name, tool in known(CHECKOUT).items():
+        if tool.optional:
+            continue
+        content = script(name)
+        (folder / name).write_bytes(content)
+        artifact = f'{this_platform()} = {{ url = "{name}"{sha(content)} }}'
+        tables.append(f'[{name}]\nversion = "{tool.version}"\n{artifact}\n')
+    (folder / "tools.toml").write_text("".join(tables), encoding="utf-8")
+    return folder
 
 
 def sha(content: bytes) -> str:

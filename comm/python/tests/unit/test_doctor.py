@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import socket
 from pathlib import Path
 
 import pytest
 from pl import doctor, env
+from pl.tools.shelf import Shelf
 
 CHECKOUT = Path(__file__).resolve().parents[4]
 
@@ -112,3 +114,70 @@ def test_a_directory_that_others_may_write_to_is_not_believed(tmp_path: Path, mo
     planted.chmod(0o777)
     (planted / "checkout").write_text(str(tmp_path), encoding="utf-8")
     assert list(doctor.stale_stages()) == []
+
+
+def _checkout_with_kind(folder: Path, *, stages: tuple[str, ...] = ("host", "local")) -> doctor.Machine:
+    (folder / "acme").mkdir()
+    for name in ("comm", *stages):
+        (folder / f"acme/env_{name}.py").write_text("", encoding="utf-8")
+    (folder / "comm").mkdir()
+    artifact = 'linux-amd64 = { url = "https://example.org/kind" }'
+    (folder / "comm/tools.toml").write_text(f'[kind]\nversion = "1.0"\n{artifact}\n', encoding="utf-8")
+    bin_folder = str(folder / ".deps/bin")
+    return doctor.Machine(checkout=folder, instance="doctor", environ={"PATH": bin_folder}, state_home=folder)
+
+
+def _write_kind(to: Path) -> None:
+    to.write_text("#!/bin/sh\n", encoding="utf-8")
+
+
+def _put_kind(machine: doctor.Machine) -> Path:
+    shelf = Shelf(machine.checkout / ".deps")
+    with shelf.alone(print):
+        shelf.put("kind", "1.0", "a" * 64, _write_kind)
+        shelf.link("kind", "1.0", "a" * 64)
+    return shelf.bin / "kind"
+
+
+def test_a_tool_that_is_not_there_is_named_with_the_stages_that_need_it(tmp_path: Path) -> None:
+    (finding,) = doctor.tools(_checkout_with_kind(tmp_path))
+    assert finding.found == "not there: kind"
+    assert finding.remedy == "pl.bootstrap; only local need them"
+    assert not finding.required
+
+
+def test_a_tool_that_is_there_is_well_until_it_was_changed(tmp_path: Path) -> None:
+    machine = _checkout_with_kind(tmp_path)
+    program = _put_kind(machine)
+    (finding,) = doctor.tools(machine)
+    assert finding.found == "kind 1.0"
+    assert finding.well
+    seen = program.stat()
+    program.write_text("#!/bin/tr\n", encoding="utf-8")
+    os.utime(program.resolve(), ns=(seen.st_atime_ns, seen.st_mtime_ns))
+    assert next(iter(doctor.tools(machine))).found == "not there: kind"
+
+
+def test_another_program_of_a_tools_name_on_path_is_found(tmp_path: Path) -> None:
+    machine = _checkout_with_kind(tmp_path)
+    ours = _put_kind(machine)
+    (tmp_path / "sys").mkdir()
+    other = tmp_path / "sys/kind"
+    other.write_text("#!/bin/sh\n", encoding="utf-8")
+    other.chmod(0o755)
+    turned = dataclasses.replace(machine, environ={"PATH": f"{other.parent}:{ours.parent}"})
+    _, finding = doctor.tools(turned)
+    assert finding.found == f"{other} is not ours"
+    assert len(list(doctor.tools(dataclasses.replace(machine, environ={"PATH": f"{ours.parent}:{other.parent}"})))) == 1
+
+
+def test_where_all_stages_are_host_no_tool_is_looked_for(tmp_path: Path) -> None:
+    assert list(doctor.tools(_checkout_with_kind(tmp_path, stages=("host",)))) == []
+
+
+def test_a_wrong_list_of_tools_is_a_finding(tmp_path: Path) -> None:
+    machine = _checkout_with_kind(tmp_path)
+    (tmp_path / "comm/tools.toml").write_text("[kind", encoding="utf-8")
+    (finding,) = doctor.tools(machine)
+    assert "tools.toml cannot be used" in finding.found
+    assert finding.remedy
