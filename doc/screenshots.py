@@ -142,9 +142,9 @@ def picture_docs(page: Page, env: HmletEnv) -> None:
 
 
 def picture_session(browser: Browser, env: HmletEnv, session: str) -> None:
-    from pygments import highlight
-    from pygments.formatters import HtmlFormatter
-    from pygments.lexers import PythonConsoleLexer
+    from pygments import highlight  # type: ignore[import-untyped]
+    from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
+    from pygments.lexers import PythonConsoleLexer  # type: ignore[import-untyped]
 
     from hmlet.tests import chromium
 
@@ -170,11 +170,11 @@ def shrink(file: Path) -> None:
     """Fewer colours, if the file is too large for a README."""
     from PIL import Image
 
-    with Image.open(file) as image:
-        image.load()
-        if file.stat().st_size > BYTES_MAX:
-            image = image.convert("RGB").quantize(256, dither=Image.Dither.FLOYDSTEINBERG)
-        image.save(file, optimize=True)
+    with Image.open(file) as opened:
+        image: Image.Image = opened.copy()
+    if file.stat().st_size > BYTES_MAX:
+        image = image.convert("RGB").quantize(256, dither=Image.Dither.FLOYDSTEINBERG)
+    image.save(file, optimize=True)
     if file.stat().st_size > BYTES_MAX:
         raise SystemExit(f"{file.name} has {file.stat().st_size} bytes; {BYTES_MAX} are allowed")
 
