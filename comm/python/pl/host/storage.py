@@ -15,17 +15,20 @@ def storage(state: StageState, *, port: int, access_key: Secret, secret_key: Sec
     """The object storage as a program.
 
     The key goes by a variable, because rclone knows no file for it. Without a key it would serve everybody: an empty
-    secret stops the start in ``before_start``.
+    secret stops the start in ``before_start``. It takes no hashes of what it stores: that would read each object back
+    at every PUT and GET, and whoever stores here keeps hashes of their own.
     """
     data = state.data / "objects"
-    arguments = ("serve", "s3", "--config", "/dev/null", "--addr", f"127.0.0.1:{port}", "--dir-cache-time", "1s")
+    address = ("--addr", f"127.0.0.1:{port}", "--dir-cache-time", "1s")
+    no_hashes = ("--ignore-checksum", "--etag-hash", "")
     return Program(
         name="storage",
         argv=(
             str(Path(sys.prefix).resolve() / "bin/rclone"),
-            *arguments,
-            "--cache-dir",
-            str(state.run / "rclone"),
+            *("serve", "s3", "--config", "/dev/null"),
+            *address,
+            *no_hashes,
+            *("--cache-dir", str(state.run / "rclone")),
             str(data),
         ),
         cwd=state.data,
