@@ -201,6 +201,22 @@ def test_a_connection_that_is_cut_is_gone_on_with(place: Place, server: Vendor, 
     assert sum(done <= 256 * 1024 for done, _ in watching.bytes["moon"]) == (1 if ranges else 2), "from the beginning"
 
 
+def test_a_server_that_gives_less_than_was_asked_for_is_asked_for_the_rest(place: Place, server: Vendor) -> None:
+    def piecemeal(handler: Handler, content: bytes) -> None:
+        offset = handler.offset()
+        if not offset:
+            handler.answer(200, content[:100_000], length=len(content))
+            return
+        end = min(offset + 500_000, len(content))
+        handler.answer(206, content[offset:end], {"Content-Range": f"bytes {offset}-{end - 1}/{len(content)}"})
+
+    _moon(place, server)
+    server.misbehaves["/moon"] = piecemeal
+    place.install()
+    assert [asked for _, asked in server.asked] == ["", "bytes=100000-", "bytes=600000-"]
+    assert _said(place.program("moon")) == "moon 1.0"
+
+
 def test_a_download_that_is_cut_again_and_again_fails_and_the_next_run_goes_on(place: Place, server: Vendor) -> None:
     _old_moon(place, server)
 
@@ -357,25 +373,26 @@ def test_a_folder_that_cannot_be_written_to_is_said(place: Place, server: Vendor
         place.install()
 
 
-def test_ctrl_c_ends_downloads_and_the_next_run_goes_on(place: Place, server: Vendor) -> None:
-    gate = threading.Event()
-
-    def slowly(handler: Handler, content: bytes) -> None:
-        if handler.offset():
-            handler.serve(content)
-            return
-        handler.answer(200, content[:600_000], length=len(content))
-        gate.wait(5)
-
+def test_a_link_that_cannot_be_made_keeps_no_other_tool_from_its_place(place: Place, server: Vendor) -> None:
     _moon(place, server)
-    server.misbehaves["/moon"] = slowly
+    server.files["/sun"] = SUN
+    both = (place.checkout / "comm/tools.toml").read_text() + table("sun", f"{server.url}/sun", more=sha(SUN))
+    place.tools(both)
+    place.program("moon").mkdir(parents=True)
+    error = _failure(place)
+    assert "nothing can be written" in error.what
+    assert _said(place.program("sun")) == "sun 1.0"
+
+
+def test_ctrl_c_ends_downloads_and_the_next_run_goes_on(place: Place, server: Vendor) -> None:
+    _moon(place, server)
     interrupted = threading.Event()
     interrupted.set()
     assert isinstance(_failure(place, fetcher=Fetcher(interrupted=interrupted)), Interrupted)
-    gate.set()
-    assert place.parts()[0].stat().st_size > 0
+    came = place.parts()[0].stat().st_size
+    assert 0 < came < len(MOON)
     place.install()
-    assert server.asked[-1][1].startswith("bytes=")
+    assert server.asked[-1] == ("/moon", f"bytes={came}-")
     assert _said(place.program("moon")) == "moon 1.0"
 
 
@@ -429,6 +446,7 @@ def test_two_at_once_fetch_once(place: Place, server: Vendor) -> None:
     said = [run.communicate(timeout=30)[0] for run in runs]
     assert [run.returncode for run in runs] == [0, 0], said
     assert server.times("/moon") == 1
+    assert sorted("kept=('moon',)" in each for each in said) == [False, True], "the second found it there"
     assert _said(place.program("moon")) == "moon 1.0"
 
 
@@ -447,6 +465,16 @@ def test_a_program_that_was_tampered_with_is_fetched_again(place: Place, server:
     assert not tools_install.states(place.checkout, rehash=True)["moon"]
     assert place.install(rehash=True).fetched == ("moon",)
     assert _said(place.program("moon")) == "moon 1.0"
+
+
+def test_a_program_that_a_power_failure_cut_short_is_fetched_again(place: Place, server: Vendor) -> None:
+    _moon(place, server)
+    place.install()
+    real = place.program("moon").resolve()
+    seen = real.stat()
+    os.truncate(real, 100)
+    os.utime(real, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+    assert place.install().fetched == ("moon",)
 
 
 def test_a_program_that_a_backup_brought_back_is_kept(place: Place, server: Vendor) -> None:
@@ -473,10 +501,13 @@ def test_program_gives_the_recorded_version_alone(place: Place, server: Vendor) 
     _moon(place, server)
     with pytest.raises(ToolMissing, match=r"moon 1\.0 is not in \.deps"):
         tools_install.program(place.checkout, "moon")
-    place.program("moon").unlink()
-    place.program("moon").symlink_to("/bin/sh")
-    with pytest.raises(ToolMissing):
-        tools_install.program(place.checkout, "moon")
+    place.install()
+    leads_to = place.program("moon").readlink()
+    for elsewhere in ("/bin/sh", f"../other/{leads_to.parent.name}/moon", f"../tools/{leads_to.parent.name}/sun"):
+        place.program("moon").unlink()
+        place.program("moon").symlink_to(elsewhere)
+        with pytest.raises(ToolMissing):
+            tools_install.program(place.checkout, "moon")
 
 
 def _mirror_of(folder: Path, text: str) -> Path:

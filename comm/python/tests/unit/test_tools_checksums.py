@@ -24,6 +24,7 @@ def _github(**digests: str | None) -> str:
         ("bare", f"{A}\n"),
         ("bare", A.upper()),
         ("lines", f"{A}  kind\n"),
+        ("lines", f"{B}  my-kind\n{A}  kind\n"),
         ("lines", f"{B}  kinder\n{A} *kind\n{B}  other"),
         ("lines", f"# sums\n{A}\tout/kind\r\n"),
         ("lines", f"{A}  kind\n{A}  ./kind\n"),
