@@ -95,8 +95,13 @@ class Runner:
             argv += ["--numprocesses", str(workers), "--dist", "worksteal"]
         if step.cover:
             argv += [f"--cov-config={self.checkout / 'pyproject.toml'}", "--cov-report="]
-            argv += [f"--cov={self.checkout / source}" for source in self.coverage_sources]
+            argv += [f"--cov={self._source(name)}" for name in self.coverage_sources]
         return tuple(argv)
+
+    def _source(self, name: str) -> str:
+        """A folder of the checkout, from wherever the step runs, or else a package."""
+        folder = self.checkout / name
+        return str(folder) if folder.is_dir() else name
 
     def _environ(self, step: Step, name: str) -> dict[str, str]:
         environ = self.place.environ()

@@ -98,7 +98,9 @@ def root_of(home: Path, env: dict[str, str]) -> Iterator[Root]:
         temporary = folder / "t"
         temporary.mkdir()
         path = f"{Path(PYTHON).parent}:{env['PATH']}"
-        root = Root(checkout, {**env, "PATH": path, "TMPDIR": str(temporary), "HOME": str(home)}, temporary)
+        # These checkouts have the whole environment, so what they execute can be measured.
+        measured = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
+        root = Root(checkout, {**env, **measured, "PATH": path, "TMPDIR": str(temporary), "HOME": str(home)}, temporary)
         subprocess.run([checkout / "shell.py", "--", "true"], env=root.env, check=True, timeout=TIMEOUT_S)
         yield root
         wait_until(lambda: not root.processes(), lambda: f"still there: {root.processes()}")
