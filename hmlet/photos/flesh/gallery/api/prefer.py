@@ -7,11 +7,11 @@ from collections.abc import Callable
 from gallery.models import Original, Photo
 
 WAIT_MAX_S = 10
-PIXELS_PER_S = 200_000_000
+PIXELS_PER_S = 300_000_000
 """More than a core decodes: before this many have had their time, asking only takes the processor from the worker."""
-PAUSE_MIN_S, PAUSE_MAX_S = 0.008, 0.100
-PAUSE_PER_WAITED = 0.1
-"""A pause is a tenth of what was waited so far: that much is lost at most, and who waits long asks seldom."""
+PAUSE_MIN_S, PAUSE_MAX_S = 0.004, 0.100
+PAUSE_PER_WAITED = 0.04
+"""A pause is a twenty-fifth of what was waited so far: little is lost at the end, and who waits long asks seldom."""
 
 _wait = re.compile(r"wait\s*=\s*\"?([0-9]{1,4})\"?\s*(?:;.*)?", re.IGNORECASE)
 
