@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
+from gallery.api.prefer import PAUSE_MIN_S
 from gallery.models import Original, Photo, Rendition
 from jobs.models import Job, OutboxEntry
 from rest_framework.test import APIClient
@@ -479,7 +480,7 @@ def test_prefer_wait_is_applied_and_ends_with_the_thumbnail(
     response = post(headers={"Prefer": "respond-async, wait=10"})
     assert response["Preference-Applied"] == "wait=10"
     assert response.json()["status"] == "ready"
-    assert pauses == [pytest.approx(0.008)]
+    assert pauses == [pytest.approx(PAUSE_MIN_S)]
 
 
 @pytest.mark.parametrize("prefer", ["wait=11", "wait=-1", "wait=x", "wait", "wait=1.5", "", "return=minimal"])
