@@ -321,7 +321,11 @@ def test_a_redirect_to_an_open_wire_or_to_itself_is_not(
     assert words in _failure(place).what
 
 
-@pytest.mark.parametrize("content", [b"<html>", packed(other=b"x"), packed(moon=MOON)[:200]])
+@pytest.mark.parametrize(
+    "content",
+    [b"<html>", packed(other=b"x"), packed(moon=MOON)[:200]],
+    ids=["a page", "another program", "cut short"],  # named, because an archive's bytes hold the time
+)
 def test_an_archive_that_does_not_hold_the_program_is_refused(place: Place, server: Vendor, content: bytes) -> None:
     _old_moon(place, server)
     server.files["/moon.tar.gz"] = content
