@@ -30,7 +30,7 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 SERVERS = ("postgresql", "redis", "storage")
 PLATFORM = ("web", "worker", "beat")
 COMMAND_TIMEOUT_S = 240.0
-_OURS = ("PL_", "HT_", "PS_", "FR_", "COV_", "COVERAGE_")
+_OURS = ("PL_", "HT_", "PS_", "FR_")
 
 
 def copy_checkout(to: Path) -> Path:
