@@ -33,18 +33,10 @@ def worker_begin(**_: Any) -> None:
     """Pay for connections and imports before the first job rather than in it."""
     from django.db.backends.signals import connection_created
     from gallery.warm import worker_warm
+    from jobs.commits import commits_hasten
 
     connection_created.connect(commits_hasten)
     worker_warm()
-
-
-def commits_hasten(connection: Any, **_: Any) -> None:
-    """Do not wait for the disk at a worker's commits: what a crash of the database takes back is queued again, and done
-    again with the same outcome. Requests wait as ever, and so does what cannot be done again (original_delete_unused).
-    """
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SET synchronous_commit TO off")
 
 
 @task_postrun.connect

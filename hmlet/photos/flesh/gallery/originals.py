@@ -16,10 +16,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.files.base import File
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 from imaging.errors import ImageError
 from imaging.header import Header, header_read
+from jobs.commits import commit_durably
 from jobs.models import Job
 from jobs.services import job_create
 
@@ -134,9 +135,7 @@ def original_delete_unused(*, original_id: uuid.UUID) -> bool:
     database must not bring back a row without them.
     """
     with transaction.atomic():
-        if connection.vendor == "postgresql":
-            with connection.cursor() as cursor:
-                cursor.execute("SET LOCAL synchronous_commit TO on")
+        commit_durably()
         held = Original.objects.select_for_update().filter(pk=original_id).first()
         if held is None:
             return True

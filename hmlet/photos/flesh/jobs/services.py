@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from jobs.commits import commit_durably
 from jobs.errors import JobError
 from jobs.handlers import Write, handler_of
 from jobs.models import Job, OutboxEntry
@@ -71,8 +72,12 @@ def job_renew(job: Job) -> bool:
 
 
 def job_complete(job: Job, *, write: Write) -> bool:
-    """End a job and write its outcome in one transaction. False, and nothing written, when the claim is lost."""
+    """End a job and write its outcome in one transaction. False, and nothing written, when the claim is lost.
+
+    On disk when this returns: "ready" is not taken back.
+    """
     with transaction.atomic():
+        commit_durably()
         ended = _claim(job).update(
             state=Job.State.DONE, finished=timezone.now(), lease_until=None, error_code="", error_message=""
         )
@@ -108,6 +113,7 @@ def job_fail(job: Job, *, error: JobError) -> bool:
                 error_message=error.message,
             )
             if ended:
+                commit_durably()
                 OutboxEntry.objects.filter(job_id=job.id).delete()
                 handler_of(job.kind).give_up(job, error)
     return bool(ended)
