@@ -12,6 +12,7 @@ from typing import Protocol
 from pl.errors import Interrupted, PlError, StepsFailed
 
 IO_BOUND_WORKERS = 4
+_LOOK_UP_EVERY_S = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +53,8 @@ def run_steps(steps: Sequence[Step], progress: Progress, *, interrupted: threadi
                     running[pool.submit(_run, waiting.pop(name), progress, interrupted)] = name
                 if not running:
                     break
-                ended, _ = wait(running, return_when=FIRST_COMPLETED)
+                # Not for ever: a Ctrl-C that comes just before the wait begins is noticed only when it ends.
+                ended, _ = wait(running, timeout=_LOOK_UP_EVERY_S, return_when=FIRST_COMPLETED)
                 for future in ended:
                     name = running.pop(future)
                     error = future.exception()

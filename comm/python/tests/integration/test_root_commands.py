@@ -157,7 +157,8 @@ def test_tests_see_an_instance_and_a_state_of_their_own(root: Root) -> None:
 
 
 def test_coverage_of_what_subprocesses_execute_is_measured(root: Root) -> None:
-    root.write("src/covered.py", "def used():\n    return 1\n\n\ndef unused():\n    return 2\n")
+    used = "def used():\n" + "    one = 1\n" * 14 + "    return one\n\n\n"  # enough to stay above the checkout's floor
+    root.write("src/covered.py", used + "def unused():\n    return 2\n")
     root.write(
         "t/test_c.py",
         "import subprocess, sys\n"
@@ -168,7 +169,7 @@ def test_coverage_of_what_subprocesses_execute_is_measured(root: Root) -> None:
     said = root.run("pl.test")
     assert said.status == 0, said.out
     files = json.loads((root.checkout / "coverage.json").read_text())["files"]
-    assert files["src/covered.py"]["missing_lines"] == [6]
+    assert files["src/covered.py"]["missing_lines"] == [20]
 
 
 IN_STAGE = """
