@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ from pl.digest import text_digest, tree_digest
 from pl.env import Secret
 from pl.host.platform import NotReadyError, Platform, Program, Task
 from pl.host.postgresql import make_database, postgresql
+from pl.host.probes import http_status
 from pl.host.state import StageState
 from pl.host.storage import storage
 from pl.host.valkey import ask, valkey
@@ -174,13 +174,6 @@ def _listens(redis_port: int, redis_password: Secret) -> None:
 
 
 def _answers(port: int) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.request("GET", "/healthz/ready")
-        status = connection.getresponse().status
-    except (OSError, http.client.HTTPException) as error:
-        raise NotReadyError(str(error)) from None
-    finally:
-        connection.close()
+    status = http_status(port, "/healthz/ready")
     if status != 200:
         raise NotReadyError(f"/healthz/ready answered {status}")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import http.client
 import sys
 from pathlib import Path
 
 from pl.env import Secret
 from pl.host.platform import NotReadyError, Program, SecretText
+from pl.host.probes import http_status
 from pl.host.state import StageState
 
 
@@ -49,13 +49,6 @@ def _prepare(data: Path, access_key: Secret, secret_key: Secret) -> None:
 
 def _check(port: int) -> None:
     """Any HTTP answer will do; without a signature it is a refusal, and anything else is a leak."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.request("GET", "/")
-        status = connection.getresponse().status
-    except (OSError, http.client.HTTPException) as error:
-        raise NotReadyError(str(error)) from None
-    finally:
-        connection.close()
+    status = http_status(port, "/")
     if status < 400:
         raise NotReadyError(f"the storage answered {status} to a request without a key")
