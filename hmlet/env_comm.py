@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 from typing import ClassVar, Literal
 
-from pl.env import Port, Secret, StageEnv, generated_secret
+from pl.cluster_env import ClusterEnv, ExistingEnv, KindEnv
+from pl.env import Port, Secret, StageEnv, chosen_port, generated_secret
 
 
 class HmletEnv(StageEnv):
@@ -14,13 +15,10 @@ class HmletEnv(StageEnv):
     prefix: ClassVar[str] = "HT"
     code = "ht"
 
-    namespace: str = "hmlet"
-
     scheme: Literal["http", "https"] = "http"
     web_host: str
     web_port: Port
     storage_host: str
-    storage_port: Port
 
     originals_bucket: str = "hmlet-originals"
     thumbnails_bucket: str = "hmlet-thumbnails"
@@ -36,12 +34,12 @@ class HmletEnv(StageEnv):
     @functools.cached_property
     def web_url(self) -> str:
         """Where people and clients reach the platform."""
-        return _url(self.scheme, self.web_host, self.web_port)
+        return address(self.scheme, self.web_host, self.web_port)
 
     @functools.cached_property
     def storage_url(self) -> str:
-        """The S3 endpoint that signed URLs name."""
-        return _url(self.scheme, self.storage_host, self.storage_port)
+        """The S3 endpoint that signed URLs name. The edge serves both, by host name."""
+        return address(self.scheme, self.storage_host, self.web_port)
 
     @functools.cached_property
     def api_url(self) -> str:
@@ -56,5 +54,52 @@ class HmletEnv(StageEnv):
         return f"{self.web_url}/docs/"
 
 
-def _url(scheme: str, host: str, port: int) -> str:
+class HmletClusterEnv(HmletEnv, ClusterEnv):
+    """What the stages in a cluster add. Data services may be elsewhere: then they are not ``installed``."""
+
+    namespace = "hmlet"
+    installed: tuple[str, ...] = ("postgresql", "redis", "minio")
+    """Which of the data services run in the cluster."""
+
+    database_host: str = "postgresql"
+    database_port: Port = 5432
+    database_name: str = "hmlet"
+    database_user: str = "hmlet"
+    redis_host: str = "redis"
+    redis_port: Port = 6379
+    storage_endpoint: str = "http://minio:9000"
+    """S3 as the platform's own programs reach it."""
+    storage_region: str = "us-east-1"
+
+    database_password: Secret = generated_secret()
+    redis_password: Secret = generated_secret()
+    storage_root_user: Secret = generated_secret()
+    storage_root_password: Secret = generated_secret()
+    storage_web_access_key: Secret = generated_secret()
+    storage_web_secret_key: Secret = generated_secret()
+    storage_worker_access_key: Secret = generated_secret()
+    storage_worker_secret_key: Secret = generated_secret()
+    storage_sweeper_access_key: Secret = generated_secret()
+    storage_sweeper_secret_key: Secret = generated_secret()
+    storage_backup_access_key: Secret = generated_secret()
+    storage_backup_secret_key: Secret = generated_secret()
+
+
+class HmletKindEnv(HmletClusterEnv, KindEnv):
+    """A KIND cluster on this machine."""
+
+    web_port = chosen_port()
+    edge_node_port: Port = 30080
+    """The edge's port on the node: kind.yaml maps it to ``web_port``."""
+
+
+class HmletExistingEnv(HmletClusterEnv, ExistingEnv):
+    """A cluster that exists, with TLS at its edge."""
+
+    scheme = "https"
+    web_port = 443
+
+
+def address(scheme: str, host: str, port: int) -> str:
+    """A URL, with its port unless that follows from the scheme."""
     return f"{scheme}://{host}" if port in (80, 443) else f"{scheme}://{host}:{port}"

@@ -1,8 +1,10 @@
 """🏠 host: the platform as processes on this machine. No Docker, no root."""
 
+import functools
+
 from pl.env import Port, Secret, chosen_port, generated_secret
 
-from hmlet.env_comm import HmletEnv
+from hmlet.env_comm import HmletEnv, address
 
 
 class HostEnv(HmletEnv):
@@ -14,7 +16,7 @@ class HostEnv(HmletEnv):
     web_host = "127.0.0.1"
     web_port = chosen_port()
     storage_host = "127.0.0.1"
-    storage_port = chosen_port()
+    storage_port: Port = chosen_port()
     database_port: Port = chosen_port()
     redis_port: Port = chosen_port()
 
@@ -26,3 +28,8 @@ class HostEnv(HmletEnv):
     web_processes: int = 2
     web_threads: int = 8
     worker_processes: int = 2
+
+    @functools.cached_property
+    def storage_url(self) -> str:
+        """The S3 endpoint, for the platform's programs and in signed URLs."""
+        return address(self.scheme, self.storage_host, self.storage_port)

@@ -1,16 +1,17 @@
 """🔥 prod: production, in an existing cluster."""
 
-from hmlet.env_comm import HmletEnv
+from hmlet.env_comm import HmletExistingEnv
 
 
-class ProdEnv(HmletEnv):
+class ProdEnv(HmletExistingEnv):
     """A cluster that exists, reached by its kube context."""
 
     emoji = "🔥"
-    runs_on = "existing"
 
-    scheme = "https"
+    kube_context = "hmlet-prod"
+    image_registry = "registry.example.com/hmlet"
+    needs_clean_git = True
+    confirm_by_name = True
+
     web_host = "hmlet.photos.prod"
-    web_port = 443
     storage_host = "hmlet.minio.prod"
-    storage_port = 443

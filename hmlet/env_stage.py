@@ -1,16 +1,15 @@
 """🤖 stage: rehearsal in an existing cluster."""
 
-from hmlet.env_comm import HmletEnv
+from hmlet.env_comm import HmletExistingEnv
 
 
-class StageEnv(HmletEnv):
+class StageEnv(HmletExistingEnv):
     """A cluster that exists, reached by its kube context."""
 
     emoji = "🤖"
-    runs_on = "existing"
 
-    scheme = "https"
+    kube_context = "hmlet-stage"
+    image_registry = "registry.example.com/hmlet"
+
     web_host = "hmlet.photos.stage"
-    web_port = 443
     storage_host = "hmlet.minio.stage"
-    storage_port = 443

@@ -1,0 +1,1 @@
+"""A stage in a cluster: what the commands do there, put together from cluster, images and release."""
