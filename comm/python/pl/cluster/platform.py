@@ -1,4 +1,4 @@
-"""What a project runs in a cluster, as data: images, Secret objects, releases. pl.host.platform has the host stage's."""
+"""What a project runs in a cluster, as data: images, Secrets, releases. pl.host.platform has the host stage's."""
 
 from __future__ import annotations
 
