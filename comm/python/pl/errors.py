@@ -29,6 +29,12 @@
  ├── ``MirrorUnusable``        1   PL_MIRROR cannot be used, or does not hold what this checkout needs
  ├── ``NoSpace``               1   the disk is full
  ├── ``MachineUnfit``          1   pl.doctor found something that is required and wrong
+ ├── ``KubeconfigInvalid``     1   a kubeconfig cannot be used as it is
+ ├── ``ClusterLoginFailed``    1   no credential for a cluster could be had
+ ├── ``ClusterAway``           1   a cluster does not answer
+ ├── ``ApiRefused``            1   a cluster answered with a refusal, whose status and reason it has
+ ├── ``WatchLost``             1   a watch or a log broke off: list again
+ ├── ``ClusterMistaken``       1   the stage's kubeconfig leads to another cluster than it did
  ├── ``Declined``              1   asked, and the answer was no
  └── ``Interrupted``         130   Ctrl-C, and what it left unfinished
 
@@ -236,6 +242,56 @@ class NoSpace(PlError):
 
 class MachineUnfit(PlError):
     """Something that is required on this machine is wrong."""
+
+
+class KubeconfigInvalid(PlError):
+    """A kubeconfig cannot be used as it is."""
+
+
+class ClusterLoginFailed(PlError):
+    """No credential for a cluster could be had."""
+
+
+class ClusterAway(PlError):
+    """A cluster does not answer. ``address`` is where it was looked for."""
+
+    def __init__(self, address: str, *, why: str, hint: str = "") -> None:
+        self.address = address
+        super().__init__(
+            f"the cluster at {address} does not answer",
+            why=why,
+            hint=hint or "see whether it runs and can be reached from here, then repeat",
+        )
+
+
+class ApiRefused(PlError):
+    """A cluster answered a request with a refusal.
+
+    ``status`` is HTTP's, ``reason`` and ``message`` are the cluster's own ("Forbidden", "AlreadyExists").
+    """
+
+    def __init__(self, asked: str, *, status: int, reason: str, message: str, context: str) -> None:
+        self.status = status
+        self.reason = reason
+        self.message = message
+        hints = {
+            401: f"log in to the cluster of the context {context} again, then repeat",
+            403: f"the user of the context {context} needs that permission in the cluster",
+        }
+        unknown = f"it does not know who asks: the credentials of the context {context} are missing, wrong or expired"
+        super().__init__(
+            f"the cluster refused: {asked} ({status} {reason})".replace(" )", ")"),
+            why=unknown if status == 401 else message,
+            hint=hints.get(status, ""),
+        )
+
+
+class WatchLost(PlError):
+    """A watch or a log broke off, or what it was to go on from is forgotten: list again, then watch from there."""
+
+
+class ClusterMistaken(PlError):
+    """The stage's kubeconfig leads to another cluster than the one that it was recorded with."""
 
 
 class Declined(PlError):
