@@ -19,8 +19,9 @@ from pl.errors import CommandFailed, Interrupted, PortTaken, ServerFailed, Stage
 from pl.host import strays
 from pl.host.plan import Change, plan
 from pl.host.platform import NotReadyError, Platform, Program, Task, needs_among, tasks_resting_on
-from pl.host.state import StageState, choose_ports, is_free
+from pl.host.state import StageState
 from pl.host.supervisor import ProcessInfo, Supervisor, spec_digest
+from pl.ports import choose_ports, holder_of, is_free
 from pl.steps import Progress, Step, run_steps
 
 _READY_POLL_S = 0.02
@@ -319,7 +320,7 @@ class HostStage:
                 continue
             raise PortTaken(
                 f"port {port} of {name} is taken",
-                why=f"by {strays.holder_of(port)}",
+                why=f"by {holder_of(port)}",
                 hint=f"end that, or choose other ports: {self.env.code}.bootstrap --new-ports",
             )
 

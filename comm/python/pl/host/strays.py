@@ -1,4 +1,4 @@
-"""Processes of a stage that lost their supervisor, and who holds a port.
+"""Processes of a stage that lost their supervisor.
 
 Every process of a stage carries the state's path in its variables (``StageState.tag``).
 """
@@ -52,22 +52,6 @@ def processes_of(state: StageState) -> list[psutil.Process]:
         except psutil.NoSuchProcess:
             continue
     return found
-
-
-def holder_of(port: int) -> str:
-    """Who listens on a port, as far as this user may know: "process 4711 (nginx)"."""
-    try:
-        connections = psutil.net_connections(kind="tcp")
-    except psutil.AccessDenied:
-        return "a process of another user"
-    for connection in connections:
-        listens = connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port
-        if listens and connection.pid:
-            try:
-                return f"process {connection.pid} ({psutil.Process(connection.pid).name()})"
-            except psutil.NoSuchProcess:
-                break
-    return "a process of another user"
 
 
 def _end(processes: Iterable[psutil.Process]) -> list[str]:

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from pl.errors import StateInvalid
 from pl.files import write_whole
-from pl.host.state import VERSION, StageState, is_free
+from pl.host.state import StageState
+from pl.ports import is_free
+from pl.stage_state import VERSION
 
 
 @pytest.fixture
