@@ -6,13 +6,16 @@ A secret never goes into an argv: pass it in ``env``, in a file, or as ``input``
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
+from pl import tied
 from pl.errors import CommandFailed, CommandMissing, CommandTimedOut
 
 if TYPE_CHECKING:
@@ -120,6 +123,66 @@ def start_detached(argv: Sequence[str | Path], *, env: Mapping[str, str], cwd: P
     return child.pid
 
 
+class Running:
+    """A program that runs beside this one, its output collected, and that does not outlive it."""
+
+    def __init__(
+        self, argv: Sequence[str], child: subprocess.Popen[bytes], stdout: IO[bytes], stderr: IO[bytes]
+    ) -> None:
+        self._argv = tuple(argv)
+        self._child = child
+        self._stdout = stdout
+        self._stderr = stderr
+        self.pid = child.pid
+
+    def wait(self, timeout_s: float | None = None) -> Result | None:
+        """What it left, or None while it still runs after that time."""
+        import subprocess
+
+        try:
+            status = self._child.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return None
+        return Result(argv=self._argv, status=status, stdout=_collected(self._stdout), stderr=_collected(self._stderr))
+
+    def interrupt(self) -> None:
+        """Send it SIGINT, as Ctrl-C would."""
+        self._child.send_signal(signal.SIGINT)
+
+    def kill(self) -> None:
+        self._child.kill()
+        self._child.wait()
+
+
+def start_tied(argv: Sequence[str | Path], *, env: Mapping[str, str], input: str = "") -> Running:
+    """Start a program that dies with this process, even by SIGKILL, and that hears no Ctrl-C unless it is passed on.
+
+    Where the kernel promises no such thing (only Linux does), a killed parent leaves it running. The thread that calls
+    this must outlive it, too: to the kernel, that is the parent. Raises CommandMissing.
+    """
+    import shutil
+    import subprocess
+    import tempfile
+
+    words = [str(word) for word in argv]
+    if shutil.which(words[0], path=env.get("PATH")) is None:
+        raise CommandMissing(words[0])
+    # Files and no pipes: nobody needs to read along for the program to go on.
+    stdout, stderr = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115
+    child = subprocess.Popen(
+        [sys.executable, "-I", "-S", tied.__file__, str(os.getpid()), str(int(signal.SIGKILL)), *words],
+        env=dict(env),
+        stdin=subprocess.PIPE,
+        stdout=stdout,
+        stderr=stderr,
+        process_group=0,
+    )
+    assert child.stdin is not None  # noqa: S101
+    with contextlib.suppress(BrokenPipeError), child.stdin:
+        child.stdin.write(input.encode())
+    return Running(words, child, stdout, stderr)
+
+
 class _signals_passed_on:  # noqa: N801
     """While inside, SIGTERM and SIGHUP go to the child and SIGINT is left to it."""
 
@@ -150,6 +213,11 @@ def _missing(argv: Sequence[str], cwd: Path | None, error: FileNotFoundError) ->
     if cwd is not None and not os.path.isdir(cwd):  # noqa: PTH112
         return CommandMissing(str(cwd), hint="the working directory is gone")
     return CommandMissing(error.filename or argv[0])
+
+
+def _collected(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode(errors="replace")
 
 
 def _text(output: str | bytes) -> str:
