@@ -77,6 +77,7 @@ def _storage_away() -> JobError:
 def _thumbnail_of(original: Original) -> Thumbnail:
     """Copied from the bucket into the sandbox, which decodes while bytes still come; it answers numbers and bytes."""
     sandbox = sandbox_take()
+    _spent.append(sandbox)
     try:
         sandbox.source.begin(original.bytes)
         originals().read(original.key, sandbox.source)
@@ -87,16 +88,17 @@ def _thumbnail_of(original: Original) -> Thumbnail:
         raise _storage_away() from error
     except ImageError as error:
         raise JobError(error.code, error.message, retryable=error.retryable) from error
-    finally:
-        sandbox.close()
 
 
 _standby: Sandbox | None = None
+_spent: list[Sandbox] = []
 
 
 def sandbox_stand_by() -> None:
-    """Fork a child for the next thumbnail, between jobs, when nobody waits."""
+    """Between jobs, when nobody waits: let go of the last child and fork one for the next thumbnail."""
     global _standby
+    while _spent:
+        _spent.pop().close()
     if _standby is None or _standby.owner != os.getpid():
         _standby = Sandbox(_packed_thumbnail, rehearse=_rehearse)
 

@@ -19,6 +19,7 @@ from jobs.commits import commit_durably
 from jobs.errors import JobError
 from jobs.handlers import Write, handler_of
 from jobs.models import Job, OutboxEntry
+from jobs.news import news_tell
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +86,7 @@ def job_complete(job: Job, *, write: Write) -> bool:
             return False
         OutboxEntry.objects.filter(job_id=job.id).delete()
         write()
+        _tell_when_committed(job)
     return True
 
 
@@ -116,6 +118,7 @@ def job_fail(job: Job, *, error: JobError) -> bool:
                 commit_durably()
                 OutboxEntry.objects.filter(job_id=job.id).delete()
                 handler_of(job.kind).give_up(job, error)
+                _tell_when_committed(job)
     return bool(ended)
 
 
@@ -151,6 +154,11 @@ def _publish_all(entries: Iterable[OutboxEntry]) -> int:
 
 def _promise(job_id: uuid.UUID, *, due: datetime) -> None:
     OutboxEntry.objects.update_or_create(job_id=job_id, defaults={"due": due, "publications": 0})
+
+
+def _tell_when_committed(job: Job) -> None:
+    if job.subject is not None:
+        transaction.on_commit(partial(news_tell, job.subject), robust=True)
 
 
 def _claim(job: Job) -> Any:

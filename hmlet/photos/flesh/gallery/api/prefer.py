@@ -4,14 +4,11 @@ import re
 import time
 from collections.abc import Callable
 
+from jobs.news import news_of
+
 from gallery.models import Original, Photo
 
 WAIT_MAX_S = 10
-PIXELS_PER_S = 300_000_000
-"""More than a core decodes: before this many have had their time, asking only takes the processor from the worker."""
-PAUSE_MIN_S, PAUSE_MAX_S = 0.004, 0.100
-PAUSE_PER_WAITED = 0.04
-"""A pause is a twenty-fifth of what was waited so far: little is lost at the end, and who waits long asks seldom."""
 
 _wait = re.compile(r"wait\s*=\s*\"?([0-9]{1,4})\"?\s*(?:;.*)?", re.IGNORECASE)
 
@@ -26,13 +23,9 @@ def wait_preferred(header: str | None) -> int | None:
 
 
 def photo_await(photo: Photo, *, timeout_s: float, state: Callable[..., str | None]) -> None:
-    """Look at the photo's state, ever less often, until it is no more processing or the time is over."""
-    began = time.monotonic()
-    pause = photo.original.width * photo.original.height / PIXELS_PER_S
-    waited = 0.0
-    while waited < timeout_s:
-        time.sleep(min(max(pause, PAUSE_MIN_S), PAUSE_MAX_S, timeout_s - waited))
-        if state(photo_id=photo.pk) != Original.State.PROCESSING:
-            return
-        waited = time.monotonic() - began
-        pause = waited * PAUSE_PER_WAITED
+    """Return when the photo is no more processing, or when the time is over."""
+    deadline = time.monotonic() + timeout_s
+    with news_of(photo.original.pk) as news:
+        while state(photo_id=photo.pk) == Original.State.PROCESSING and (left := deadline - time.monotonic()) > 0:
+            if news.wait(left):
+                return

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
-from gallery.api.prefer import PAUSE_MIN_S
 from gallery.models import Original, Photo, Rendition
 from jobs.models import Job, OutboxEntry
 from rest_framework.test import APIClient
@@ -476,11 +475,11 @@ def test_prefer_wait_is_applied_and_ends_with_the_thumbnail(
         pauses.append(seconds)
         work_off()
 
-    monkeypatch.setattr("gallery.api.prefer.time.sleep", sleep)
+    monkeypatch.setattr("jobs.news.time.sleep", sleep)
     response = post(headers={"Prefer": "respond-async, wait=10"})
     assert response["Preference-Applied"] == "wait=10"
     assert response.json()["status"] == "ready"
-    assert pauses == [pytest.approx(PAUSE_MIN_S)]
+    assert len(pauses) == 1
 
 
 @pytest.mark.parametrize("prefer", ["wait=11", "wait=-1", "wait=x", "wait", "wait=1.5", "", "return=minimal"])

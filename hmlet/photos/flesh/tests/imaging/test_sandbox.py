@@ -15,7 +15,10 @@ def run(work: Work, content: bytes = b"", **limits: float) -> bytes:
     sandbox = Sandbox(work, limits=Limits(**limits))  # type: ignore[arg-type]
     sandbox.source.begin(len(content))
     sandbox.source.write(content)
-    return sandbox.run()
+    try:
+        return sandbox.run()
+    finally:
+        sandbox.close()
 
 
 def _descriptors() -> set[str]:
@@ -51,6 +54,7 @@ def test_the_child_reads_while_the_file_still_arrives() -> None:
     assert os.read(heard, 1) == b"!"
     sandbox.source.write(bytes(250_000) + b"yz")
     assert sandbox.run() == b"abyz"
+    sandbox.close()
     os.close(heard)
     os.close(told)
 
@@ -61,6 +65,7 @@ def test_a_file_that_does_not_arrive_completely_is_truncated() -> None:
     sandbox.source.write(bytes(999))
     with pytest.raises(ImageTruncated):
         sandbox.run()
+    sandbox.close()
 
 
 def test_an_image_error_comes_back_as_what_it_was() -> None:

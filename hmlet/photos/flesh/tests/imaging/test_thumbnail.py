@@ -5,7 +5,7 @@ import io
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from imaging.errors import ImageError, ImageTooLarge, ImageTruncated
 from imaging.header import header_read, size_check
@@ -122,6 +122,7 @@ def test_a_large_jpeg_is_accepted_because_it_scales_while_decoding() -> None:
         size_check("JPEG", 20_000, 15_000, progressive=True)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(FORMATS), st.data())
 def test_damaged_files_raise_nothing_but_image_errors(image_format: str, data: Any) -> None:
     content = bytearray(encoded(64, 48, image_format=image_format))
