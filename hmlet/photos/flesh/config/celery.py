@@ -1,10 +1,19 @@
 """The Celery application: ``celery -A config worker`` and ``celery -A config beat``."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging, task_postrun, task_prerun, worker_process_init
+from celery.signals import (
+    after_task_publish,
+    beat_init,
+    heartbeat_sent,
+    setup_logging,
+    task_postrun,
+    task_prerun,
+    worker_process_init,
+)
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -45,3 +54,22 @@ def sandbox_prepare(**_: Any) -> None:
     from gallery.handlers import sandbox_stand_by
 
     sandbox_stand_by()
+
+
+@heartbeat_sent.connect
+def worker_heartbeat(**_: Any) -> None:
+    """Every two seconds, in the worker's main process, while it listens to the queue."""
+    _heartbeat()
+
+
+@beat_init.connect
+def beat_heartbeat(**_: Any) -> None:
+    """From now on, with each task that the queue takes: here alone, for workers publish too."""
+    after_task_publish.connect(_heartbeat, weak=False)
+
+
+def _heartbeat(**_: Any) -> None:
+    from django.conf import settings
+
+    if settings.HEARTBEAT_FILE:
+        Path(settings.HEARTBEAT_FILE).touch()

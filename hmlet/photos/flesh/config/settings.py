@@ -87,7 +87,11 @@ if _database_host:
             "PASSWORD": env.text("DATABASE_PASSWORD"),
             "CONN_MAX_AGE": 600,
             "CONN_HEALTH_CHECKS": True,
-            "OPTIONS": {"connect_timeout": 5, "options": "-c idle_in_transaction_session_timeout=60s"},
+            "OPTIONS": {
+                "sslmode": env.text("DATABASE_SSLMODE", "prefer"),
+                "connect_timeout": 5,
+                "options": "-c idle_in_transaction_session_timeout=60s",
+            },
         }
     }
 else:
@@ -103,7 +107,7 @@ _bucket = {
     "public_endpoint_url": S3_PUBLIC_ENDPOINT_URL,
     "access_key": env.text("S3_ACCESS_KEY"),
     "secret_key": env.text("S3_SECRET_KEY"),
-    "region_name": "us-east-1",
+    "region_name": env.text("S3_REGION", "us-east-1"),
 }
 STORAGES = {
     "originals": {
@@ -188,7 +192,9 @@ USE_I18N = False
 
 REDIS_HOST = env.text("REDIS_HOST")
 REDIS_PORT = env.integer("REDIS_PORT", 6379)
-CELERY_BROKER_URL = f"redis://:{quote(env.text('REDIS_PASSWORD'), safe='')}@{REDIS_HOST}:{REDIS_PORT}/0"
+_redis, _redis_options = ("rediss", "?ssl_cert_reqs=required") if env.integer("REDIS_TLS", 0) else ("redis", "")
+_redis_password = quote(env.text("REDIS_PASSWORD"), safe="")
+CELERY_BROKER_URL = f"{_redis}://:{_redis_password}@{REDIS_HOST}:{REDIS_PORT}/0{_redis_options}"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_TRANSPORT_OPTIONS = {
@@ -213,8 +219,16 @@ CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 20
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULE = {
     "reconcile jobs": {"task": "jobs.reconcile", "schedule": 5, "options": {"expires": 10}},
-    "sweep unreferenced objects": {"task": "gallery.objects_sweep", "schedule": 3600, "options": {"expires": 3600}},
 }
+# The sweep lists and deletes. Where that takes keys of its own, `manage.py sweep_objects` is run with them instead.
+if env.integer("SWEEP_BY_BEAT", 1):
+    CELERY_BEAT_SCHEDULE["sweep unreferenced objects"] = {
+        "task": "gallery.objects_sweep",
+        "schedule": 3600,
+        "options": {"expires": 3600},
+    }
+# Worker and beat touch it while the queue answers them, for whoever watches them.
+HEARTBEAT_FILE = env.text("HEARTBEAT_FILE", "") or None
 
 LOGGING = {
     "version": 1,

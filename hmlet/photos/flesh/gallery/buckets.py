@@ -37,6 +37,7 @@ CONFIG = Config(
 URL_WINDOW = timedelta(minutes=15)
 URL_LIFE = timedelta(hours=1)
 COPY_BYTES = 256 * 1024
+_NO_KEY = "never-written"
 
 
 class Sink(Protocol):
@@ -154,8 +155,16 @@ class PrivateBucket(S3Storage):  # type: ignore[misc]
         return False
 
     def check(self) -> None:
-        """Raise what the client raises if the bucket cannot be reached."""
-        self.client.head_bucket(Bucket=self.bucket_name)
+        """Raise what the client raises if the bucket cannot be reached with our keys.
+
+        By asking for an object that is not there, because who reads a bucket need not be allowed to ask for it. Who may
+        not list it is told by some servers that it may not know.
+        """
+        try:
+            self.client.get_object(Bucket=self.bucket_name, Key=_NO_KEY)["Body"].close()
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in {"NoSuchKey", "AccessDenied"}:
+                raise
 
     def _save(self, name: str, content: "File[bytes]") -> str:
         self.write(name, cast(IO[bytes], content), "application/octet-stream")

@@ -49,7 +49,10 @@ class PurgeHandler:
 
     def work(self, job: Job) -> Write:
         # The row first: while it is there, a new photo of the same bytes may take it, and needs the objects.
-        if job.subject is None or not original_delete_unused(original_id=job.subject):
+        if job.subject is not None and not original_delete_unused(original_id=job.subject):
+            return _nothing
+        # An upload that came to nothing, or seemed to: a commit whose answer was lost has made the row all the same.
+        if job.subject is None and Original.objects.filter(key__in=job.payload["originals"]).exists():
             return _nothing
         try:
             for key in job.payload["originals"]:

@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.files.base import File
-from django.db import IntegrityError, transaction
+from django.db import Error, IntegrityError, transaction
 from django.utils import timezone
 from imaging.errors import ImageError
 from imaging.header import Header, header_read
@@ -91,7 +91,7 @@ def with_original(*, owner: AbstractBaseUser, upload: Upload, write: Callable[[O
             return row
     finally:
         if key is not None and not used:
-            _discard_now(key)
+            _discard_later(key)
 
 
 def _held(owner: AbstractBaseUser, upload: Upload, key: str | None) -> Original | None:
@@ -185,8 +185,10 @@ def _store(upload: Upload) -> str:
     return key
 
 
-def _discard_now(key: str) -> None:
+def _discard_later(key: str) -> None:
+    """Have an object that no row names deleted by a job: who stores originals need not be allowed to delete them."""
     try:
-        originals().discard(key)
-    except STORAGE_ERRORS as error:
+        with transaction.atomic():
+            job_create(kind=Job.Kind.PURGE, owner=None, subject=None, payload={"originals": [key], "thumbnails": []})
+    except Error as error:
         log.warning("an object without a row stays until the sweep: %s", error)

@@ -37,6 +37,7 @@ class MemoryBucket:
         self.objects.pop(key, None)
 
     def keys(self, *, older_than: datetime) -> Iterator[str]:
+        self._answer()
         return iter([key for key, (_, _, written) in self.objects.items() if written < older_than])
 
     def signed_url(self, key: str, content_type: str) -> str:

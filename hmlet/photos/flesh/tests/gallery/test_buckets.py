@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import urllib3
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ClientError
 from django.utils import timezone
 from gallery import buckets
 from gallery.buckets import OriginalsBucket, ThumbnailsBucket, window_start
@@ -122,3 +122,13 @@ def test_a_bucket_has_no_plain_urls_and_an_original_no_signed_one(bucket_class: 
     with pytest.raises(NotImplementedError):
         bucket.url("aa/one.jpg")
     assert hasattr(bucket, "signed_url") is (bucket_class is ThumbnailsBucket)
+
+
+def test_a_bucket_answers_for_itself_and_for_our_keys(thumbnails: ThumbnailsBucket, endpoint: str) -> None:
+    thumbnails.check()
+    name = thumbnails.bucket_name
+    nowhere = ThumbnailsBucket(**KEYS, endpoint_url=endpoint, bucket_name="nowhere")
+    strange = ThumbnailsBucket(**KEYS | {"secret_key": "another"}, endpoint_url=endpoint, bucket_name=name)
+    for bad in (nowhere, strange):
+        with pytest.raises(ClientError):
+            bad.check()

@@ -1,15 +1,17 @@
 """What is stored, what is swept, what a handler leaves behind."""
 
 from datetime import timedelta
-from io import BytesIO
+from io import BytesIO, StringIO
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.utils import timezone
 from gallery.models import Original, Photo, Rendition
 from gallery.originals import ORPHAN_GRACE, objects_sweep
 from jobs.models import Job
 from jobs.runner import job_run
+from jobs.services import job_create
 
 from tests.images import encoded
 
@@ -93,3 +95,28 @@ def test_an_orientation_found_while_decoding_corrects_the_size(post: Any, work_o
     work_off()
     original = Original.objects.get()
     assert (original.width, original.height) == (300, 400)
+
+
+def test_an_upload_whose_commit_only_seemed_to_fail_keeps_its_object(post: Any, buckets: Any, work_off: Any) -> None:
+    post()
+    work_off()
+    key = Original.objects.get().key
+    job_create(kind=Job.Kind.PURGE, owner=None, subject=None, payload={"originals": [key], "thumbnails": []})
+    work_off()
+    assert Job.objects.filter(kind="purge", state="done").exists()
+    assert list(buckets["originals"].objects) == [key]
+
+
+def test_the_sweep_is_a_command_too(buckets: Any) -> None:
+    buckets["thumbnails"].write("aa/orphan.jpg", BytesIO(b"x"), "image/jpeg")
+    _age(buckets["thumbnails"])
+    out = StringIO()
+    call_command("sweep_objects", stdout=out)
+    assert out.getvalue() == "1 objects without a row deleted\n"
+    assert buckets["thumbnails"].objects == {}
+
+
+def test_a_sweep_that_the_storage_refuses_ends_in_a_sentence(buckets: Any) -> None:
+    buckets["originals"].broken = True
+    with pytest.raises(CommandError, match="the storage is away"):
+        call_command("sweep_objects")
