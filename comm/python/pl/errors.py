@@ -35,6 +35,14 @@
  ├── ``ApiRefused``            1   a cluster answered with a refusal, whose status and reason it has
  ├── ``WatchLost``             1   a watch or a log broke off: list again
  ├── ``ClusterMistaken``       1   the stage's kubeconfig leads to another cluster than it did
+ ├── ``ReleaseInvalid``        1   a chart, its values or the two together make no sense; nothing was touched
+ ├── ``ReleaseFailed``         1   a release did not come up; its cause, its logs, and what serves now
+ ├── ``ReleaseStuck``          1   a release could not be taken back to what served before
+ ├── ``EngineAway``            1   there is no Docker engine to be used
+ ├── ``KindConfigInvalid``     1   a kind.yaml makes no sense
+ ├── ``ClusterUnfit``          1   an existing cluster lacks what a deploy needs; all of it at once
+ ├── ``HostsUnwritable``       1   /etc/hosts is not to be written, or is damaged
+ ├── ``SecretsInvalid``        1   a file of encrypted secrets cannot be used
  ├── ``Declined``              1   asked, and the answer was no
  └── ``Interrupted``         130   Ctrl-C, and what it left unfinished
 
@@ -292,6 +300,65 @@ class WatchLost(PlError):
 
 class ClusterMistaken(PlError):
     """The stage's kubeconfig leads to another cluster than the one that it was recorded with."""
+
+
+class ReleaseInvalid(PlError):
+    """A chart, its values or the two together make no sense. Nothing was touched."""
+
+    def __init__(self, release: str, why: str, *, hint: str = "") -> None:
+        self.release = release
+        super().__init__(f"the release {release} cannot be rendered", why=why, hint=hint or "mend that, then repeat")
+
+
+class ReleaseFailed(PlError):
+    """A release did not come up. ``cause`` is why, ``outcome`` what serves now, ``logs`` the folder with its logs."""
+
+    def __init__(self, release: str, cause: str, *, outcome: str, detail: str = "", logs: str = "") -> None:
+        self.release = release
+        self.cause = cause
+        self.outcome = outcome
+        self.logs = logs
+        super().__init__(
+            f"{release}: {cause}",
+            why="\n".join(part for part in (detail.rstrip(), outcome) if part),
+            hint=f"logs: {logs}" if logs else "",
+        )
+
+
+class ReleaseStuck(PlError):
+    """A release could not be taken back to what served before. The next deploy tries again."""
+
+
+class EngineAway(PlError):
+    """There is no Docker engine, or not for this user."""
+
+
+class KindConfigInvalid(PlError):
+    """A kind.yaml makes no sense. ``mistakes`` names each with its line."""
+
+    def __init__(self, file: str, mistakes: Sequence[str]) -> None:
+        self.mistakes = tuple(mistakes)
+        super().__init__(f"{file} cannot be used", why="\n".join(self.mistakes), hint="mend the named lines")
+
+
+class ClusterUnfit(PlError):
+    """An existing cluster lacks what a deploy needs. ``faults`` names all of it."""
+
+    def __init__(self, context: str, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__(
+            f"the cluster of the context {context} cannot be deployed to",
+            why="\n".join(self.faults),
+            hint="mend these, or ask whoever runs the cluster to, then bootstrap again",
+        )
+
+
+class HostsUnwritable(PlError):
+    """The hosts file is not to be written, or is damaged."""
+
+
+class SecretsInvalid(PlError):
+    """A file of encrypted secrets cannot be used."""
 
 
 class Declined(PlError):

@@ -1,0 +1,39 @@
+"""Rendered text as objects: those that helm keeps, and the hooks that it runs beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pl.cluster.api import Object
+from pl.release.documents import documents
+
+_HOOK = "helm.sh/hook"
+_TEST_HOOKS = frozenset({"test", "test-success", "test-failure"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """The objects of a revision, in helm's order, and its hooks less those of ``helm test``."""
+
+    objects: tuple[Object, ...]
+    hooks: tuple[Object, ...]
+
+
+def parsed(texts: Iterable[str]) -> Manifest:
+    """Documents of YAML, hooks among them or not. Raises yaml.YAMLError."""
+    objects: list[Object] = []
+    hooks: list[Object] = []
+    for text in texts:
+        for document in documents(text):
+            events = _events(document)
+            if not events:
+                objects.append(document)
+            elif not events <= _TEST_HOOKS:
+                hooks.append(document)
+    return Manifest(objects=tuple(objects), hooks=tuple(hooks))
+
+
+def _events(obj: Object) -> set[str]:
+    annotations = (obj.get("metadata") or {}).get("annotations") or {}
+    return {event.strip() for event in str(annotations.get(_HOOK, "")).split(",") if event.strip()}
