@@ -1,10 +1,31 @@
 """hmlet, as the toolkit sees it: the one thing that ``cluster.py`` and ``app.py`` name."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from pl.project import Project
 
-from hmlet.env_comm import HmletEnv
-from hmlet.host import platform
+from hmlet.env_comm import HmletClusterEnv, HmletEnv
 from hmlet.smoke import smoke
+
+if TYPE_CHECKING:
+    from pl.cluster.platform import ClusterPlatform
+    from pl.host.platform import Platform
+
+    from hmlet.env_host import HostEnv
+
+
+def _host_platform(env: HostEnv) -> Platform:
+    from hmlet.host import platform
+
+    return platform(env)
+
+
+def _cluster_platform(env: HmletClusterEnv) -> ClusterPlatform:
+    from hmlet.in_cluster import platform
+
+    return platform(env)
 
 
 def _addresses(env: HmletEnv) -> dict[str, str]:
@@ -15,4 +36,11 @@ def _credentials(env: HmletEnv) -> dict[str, str]:
     return {env.admin_username: env.admin_password.reveal()}
 
 
-PROJECT = Project(env=HmletEnv, host_platform=platform, smoke=smoke, addresses=_addresses, credentials=_credentials)
+PROJECT = Project(
+    env=HmletEnv,
+    host_platform=_host_platform,
+    cluster_platform=_cluster_platform,
+    smoke=smoke,
+    addresses=_addresses,
+    credentials=_credentials,
+)

@@ -7,7 +7,7 @@ import zlib
 from uuid import uuid4
 
 from pl.errors import PlError, SmokeFailed
-from pl.host.stage import HostStage
+from pl.stage import Stage
 
 from hmlet.env_comm import HmletEnv
 from hmlet.users import ensure_user
@@ -16,7 +16,7 @@ SMOKE_USER = "smoke"
 _THUMBNAIL_WITHIN_S = 60.0
 
 
-def smoke(env: HmletEnv, stage: HostStage) -> str:
+def smoke(env: HmletEnv, stage: Stage) -> str:
     """Post a photo through the client, wait for its thumbnail, fetch it, delete the photo. Raises SmokeFailed."""
     from ht.api_clients.photos import Photo, PhotosApiClient
     from ht.errors import HtError, NotSignedIn

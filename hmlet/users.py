@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 
-from pl.host.stage import HostStage
+from pl.stage import Stage
 
 
-def ensure_user(stage: HostStage, name: str, password: str, *, staff: bool = False) -> None:
+def ensure_user(stage: Stage, name: str, password: str, *, staff: bool = False) -> None:
     """Have a user with this password. The password goes by standard input. Raises CommandFailed, StageDown."""
     rights = ("--staff",) if staff else ()
     stage.run_inside(["python", "manage.py", "ensure_user", name, *rights], input=f"{password}\n")
 
 
-def remove_users(stage: HostStage, names: Sequence[str]) -> None:
+def remove_users(stage: Stage, names: Sequence[str]) -> None:
     """Have no users of these names. Raises CommandFailed when one has photos, StageDown."""
     if names:
         stage.run_inside(["python", "manage.py", "remove_users", *names])

@@ -10,7 +10,7 @@ from typing import Self
 import requests
 from ht.api_clients.photos import PhotosApiClient
 from ht.errors import NotFound
-from pl.host.stage import HostStage
+from pl.stage import Stage
 
 from hmlet.env_comm import HmletEnv
 from hmlet.users import ensure_user
@@ -30,7 +30,7 @@ class Account:
 class Accounts:
     """Makes users, and deletes their photos when it is left. ``names`` is told of each, for whoever removes them."""
 
-    def __init__(self, env: HmletEnv, stage: HostStage, names: list[str]) -> None:
+    def __init__(self, env: HmletEnv, stage: Stage, names: list[str]) -> None:
         self._env = env
         self._stage = stage
         self._names = names

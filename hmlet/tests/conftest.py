@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from ht.api_clients.photos import PhotosApiClient
 from pl.errors import StageUnsupported
-from pl.host.stage import HostStage
+from pl.stage import Stage
 from pl.project import open_stage
 from pl.testing import env_fixture
 
@@ -21,7 +21,7 @@ env = env_fixture(HmletEnv, opener="hmlet/shell.py host")
 
 
 @pytest.fixture(scope="session")
-def stage(env: HmletEnv) -> HostStage:
+def stage(env: HmletEnv) -> Stage:
     """The stage of this shell, for what the API has no way to do."""
     try:
         return open_stage(PROJECT, env, say=print)
@@ -31,7 +31,7 @@ def stage(env: HmletEnv) -> HostStage:
 
 
 @pytest.fixture(scope="session")
-def generated_names(stage: HostStage) -> Iterator[list[str]]:
+def generated_names(stage: Stage) -> Iterator[list[str]]:
     """The users that this run made. They are removed at its end, all at once: each command takes a second."""
     names: list[str] = []
     yield names
@@ -39,7 +39,7 @@ def generated_names(stage: HostStage) -> Iterator[list[str]]:
 
 
 @pytest.fixture
-def accounts(env: HmletEnv, stage: HostStage, generated_names: list[str]) -> Iterator[Accounts]:
+def accounts(env: HmletEnv, stage: Stage, generated_names: list[str]) -> Iterator[Accounts]:
     """Makes users for one test: ``accounts.new()``. Their photos are deleted afterwards."""
     with Accounts(env, stage, generated_names) as made:
         yield made
@@ -58,7 +58,7 @@ def photos_api_client(account: Account) -> PhotosApiClient:
 
 
 @pytest.fixture(scope="session")
-def stranger_account(env: HmletEnv, stage: HostStage, generated_names: list[str]) -> Iterator[Account]:
+def stranger_account(env: HmletEnv, stage: Stage, generated_names: list[str]) -> Iterator[Account]:
     """Another user, the same for all tests of a run: it owns nothing that a test relies on."""
     with Accounts(env, stage, generated_names) as made:
         yield made.new()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from pl.host.stage import HostStage
+from pl.stage import Stage
 
 _QUESTION = """
 import hashlib, io, json, sys
@@ -46,17 +46,17 @@ class StoredOriginal:
     photos: frozenset[str]
 
 
-def stored_originals(stage: HostStage, username: str) -> list[StoredOriginal]:
+def stored_originals(stage: Stage, username: str) -> list[StoredOriginal]:
     """The originals of a user."""
     rows = _answer(stage, _QUESTION.format(username=username))
     return [StoredOriginal(key=key, sha256=sha256, photos=frozenset(photos)) for key, sha256, photos in rows]
 
 
-def is_stored(stage: HostStage, key: str) -> bool:
+def is_stored(stage: Stage, key: str) -> bool:
     """Whether the bucket of originals has an object of this key."""
     return bool(_answer(stage, _QUESTION_OBJECT.format(key=key)))
 
 
-def _answer(stage: HostStage, question: str):  # type: ignore[no-untyped-def]
+def _answer(stage: Stage, question: str):  # type: ignore[no-untyped-def]
     printed = stage.run_inside(["python", "manage.py", "shell", "--no-imports", "-c", question])
     return json.loads(printed.strip().splitlines()[-1])

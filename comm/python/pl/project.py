@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pl.env import StageEnv
-from pl.errors import StageUnsupported
-from pl.host.platform import Platform
-from pl.host.stage import HostStage
+from pl.stage import Stage
+
+if TYPE_CHECKING:
+    from pl.cluster.platform import ClusterPlatform
+    from pl.cluster_env import ClusterEnv
+    from pl.host.platform import Platform
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +26,9 @@ class Project:
     env: type[StageEnv]
     host_platform: Callable[[Any], Platform]
     """What the host stage runs."""
-    smoke: Callable[[Any, HostStage], str]
+    cluster_platform: Callable[[Any], ClusterPlatform]
+    """What the stages in a cluster run."""
+    smoke: Callable[[Any, Stage], str]
     """Proves that a stage works: returns what was done, raises SmokeFailed."""
     addresses: Callable[[Any], Mapping[str, str]]
     """What people want to open: a label and a URL each."""
@@ -31,18 +36,12 @@ class Project:
     """Names of accounts and their passwords, for ``credentials`` alone."""
 
 
-_MISSING_PARTS = {
-    "kind": "bringing up a KIND cluster and deploying releases to it is not part of this version",
-    "existing": "deploying to an existing cluster is not part of this version",
-}
+def open_stage(project: Project, env: StageEnv, say: Callable[[str], None]) -> Stage:
+    """The stage of an environment, ready for commands."""
+    if env.runs_on == "host":
+        from pl.host.stage import HostStage
 
+        return HostStage(env, project.host_platform, project.smoke, say)
+    from pl.cluster_stage.stage import ClusterStage
 
-def open_stage(project: Project, env: StageEnv, say: Callable[[str], None]) -> HostStage:
-    """The stage of an environment, ready for commands. Raises StageUnsupported for one that cannot be driven yet."""
-    if env.runs_on != "host":
-        raise StageUnsupported(
-            f"the stage {env.stage} cannot be used yet",
-            why=_MISSING_PARTS[env.runs_on],
-            hint=f"{env.root.name}/shell.py host",
-        )
-    return HostStage(env, project.host_platform, project.smoke, say)
+    return ClusterStage(cast("ClusterEnv", env), project.cluster_platform, project.smoke, say)

@@ -15,7 +15,7 @@ import pytest
 import requests
 from ht.api_clients.photos import Photo, PhotosApiClient
 from ht.errors import ApiError, Conflict, HtError, Invalid, NotFound, PhotoFailed
-from pl.host.stage import HostStage
+from pl.stage import Stage
 
 from hmlet.env_comm import HmletEnv
 from hmlet.tests.accounts import Account, Accounts, access_token, delete_photos
@@ -41,7 +41,7 @@ HUGE = one_colour_png(13_000, 13_000)
 
 
 @pytest.fixture(scope="module")
-def account(env: HmletEnv, stage: HostStage, generated_names: list[str]) -> Iterator[Account]:
+def account(env: HmletEnv, stage: Stage, generated_names: list[str]) -> Iterator[Account]:
     """One user for all tests of this file, who never has a photo when one begins: making a user takes a second."""
     with Accounts(env, stage, generated_names) as made:
         yield made.new()
@@ -276,7 +276,7 @@ print("\\n" + str(token))
 """
 
 
-def test_a_token_works_until_it_expires(stage: HostStage, account: Account, anonymous_web: Web) -> None:
+def test_a_token_works_until_it_expires(stage: Stage, account: Account, anonymous_web: Web) -> None:
     def answer(life_s: int) -> requests.Response:
         question = EXPIRED.format(name=account.name, life_s=life_s)
         token = stage.run_inside(["python", "manage.py", "shell", "--no-imports", "-c", question]).split()[-1]

@@ -12,7 +12,7 @@ import pytest
 from ht.api_clients.photos import Photo, PhotosApiClient
 from ht.errors import Forbidden, Invalid, NotFound, NotSignedIn
 from PIL import Image
-from pl.host.stage import HostStage
+from pl.stage import Stage
 
 from hmlet.env_comm import HmletEnv
 from hmlet.tests.accounts import Account, token_pair
@@ -215,7 +215,7 @@ def test_a_new_image_makes_a_new_thumbnail(photos_api_client: PhotosApiClient) -
 
 
 def test_the_same_bytes_make_two_photos_and_one_object_that_goes_with_the_last(
-    account: Account, photos_api_client: PhotosApiClient, stage: HostStage
+    account: Account, photos_api_client: PhotosApiClient, stage: Stage
 ) -> None:
     first, second = ready(photos_api_client, "first"), ready(photos_api_client, "second")
     assert first.id != second.id

@@ -18,7 +18,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import pytest
 from ht.api_clients.photos import Photo
 from PIL import Image
-from pl.host.stage import HostStage
+from pl.stage import Stage
 
 from hmlet.env_comm import HmletEnv
 from hmlet.tests.accounts import Account, Accounts
@@ -51,7 +51,7 @@ class Gallery:
 
 
 @pytest.fixture(scope="module")
-def gallery(env: HmletEnv, stage: HostStage, generated_names: list[str]) -> Iterator[Gallery]:
+def gallery(env: HmletEnv, stage: Stage, generated_names: list[str]) -> Iterator[Gallery]:
     """A published photo, a draft and one that has failed, each with a size of its own."""
     sizes = {"published": (1357, 911), "draft": (1213, 877), "failed": (1171, 839)}
     images = {
@@ -274,7 +274,7 @@ def refused_raw(
     assert len(content) < 1000, shown.asked
 
 
-def test_the_buckets_refuse_anonymous_listing_and_writes(env: HmletEnv, gallery: Gallery, stage: HostStage) -> None:
+def test_the_buckets_refuse_anonymous_listing_and_writes(env: HmletEnv, gallery: Gallery, stage: Stage) -> None:
     before = stored_originals(stage, gallery.owner.name)
     shown_path = urlsplit(gallery.thumbnail_url).path
     signature = urlsplit(gallery.thumbnail_url).query

@@ -30,15 +30,15 @@ def logs(*, follow: Follow = False, lines: Lines = 20) -> None:
     from pl.cli.tail import show
 
     _has_programs()
-    files = stage().log_files()
-    show({name: files[name] for name in _programs if name in files}, lines=lines, follow=follow)
+    show(stage().logs(_programs, lines=lines, follow=follow))
 
 
 @app.command(context_settings=PASSED_ON)
 def terminal(command: Words = None) -> None:
     """Open a shell with the app's settings, in its folder: manage.py works there."""
     _has_programs()
-    raise typer.Exit(stage().terminal(command or ()))
+    opened = stage()
+    raise typer.Exit(opened.terminal(command or (), app=opened.env.app))
 
 
 @app.command(context_settings=PASSED_ON)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 from typing import TYPE_CHECKING, Annotated
@@ -11,11 +12,12 @@ import typer
 from pl.cli import output, running
 from pl.cli.commandline import new_app
 from pl.cli.running import PASSED_ON, Follow, Json, Lines, Words, Yes, confirmed, project, stage, stage_env
+from pl.durations import brief
 from pl.env import StageEnv
 from pl.errors import Declined, StageUnsupported
 
 if TYPE_CHECKING:
-    from pl.host.plan import Change
+    from pl.stage import Change
 
 app = new_app(help="Work on a stage of the project, from inside its shell.", no_args_is_help=True)
 python = new_app(help="The tools that a stage needs on this machine.", no_args_is_help=True)
@@ -73,7 +75,7 @@ def deploy(releases: Names = None) -> None:
     opened = stage()
     with output.progress() as progress:
         changes = opened.deploy(progress, releases or ())
-    took = output.duration(time.monotonic() - began)
+    took = brief(time.monotonic() - began)
     env = opened.env
     if changes:
         output.line(f"{env.emoji} {env.stage} is deployed ({len(changes)} changed, {took})")
@@ -96,9 +98,10 @@ def diff(
     """Show what a deploy would change, and change nothing."""
     changes = stage().diff()
     if json:
-        output.as_json([{"name": change.name, "action": change.action, "why": change.why} for change in changes])
+        output.as_json([dataclasses.asdict(change) for change in changes])
     elif changes:
-        output.table([_change_row(change) for change in changes])
+        for change in changes:
+            _show_change(change)
     else:
         output.line("nothing would change")
     if changes and exit_code:
@@ -110,46 +113,23 @@ def status(*, json: Json = False) -> None:
     """Show programs, ports, health and addresses. Ends with 1 when something is not healthy."""
     opened = stage()
     found = opened.status()
-    healthy = all(program.health in ("ready", "runs") for program in found)
+    addresses = dict(project().addresses(opened.env))
     if json:
-        programs = [
-            {
-                "name": program.name,
-                "state": program.state,
-                "pid": program.pid,
-                "port": program.port,
-                "started": program.started,
-                "health": program.health,
-            }
-            for program in found
-        ]
-        addresses = dict(project().addresses(opened.env))
-        output.as_json({"stage": opened.env.stage, "healthy": healthy, "programs": programs, "addresses": addresses})
+        output.as_json({"stage": opened.env.stage, "healthy": found.healthy, **found.facts, "addresses": addresses})
     else:
-        now = time.time()
-        output.table(
-            [
-                [
-                    program.name,
-                    program.state.lower(),
-                    program.health,
-                    output.duration(now - program.started) if program.pid else "",
-                    str(program.pid or ""),
-                    str(program.port or ""),
-                ]
-                for program in found
-            ],
-            header=["program", "state", "health", "up for", "pid", "port"],
-        )
-        output.line()
-        output.addresses(project().addresses(opened.env))
-    if not healthy:
+        for table in found.tables:
+            output.table(table.rows, header=table.header)
+            output.line()
+        output.addresses(addresses)
+    if not found.healthy:
         raise typer.Exit(1)
 
 
 @app.command()
 def logs(
-    service: Annotated[str, typer.Argument(help="One program; all of them when left out.")] = "",
+    services: Annotated[
+        list[str] | None, typer.Argument(metavar="[SERVICE]...", help="Programs; all of them when left out.")
+    ] = None,
     *,
     follow: Follow = False,
     lines: Lines = 20,
@@ -157,7 +137,7 @@ def logs(
     """Show the programs' logs, each line with its program's name."""
     from pl.cli.tail import show
 
-    show(stage().log_files(service), lines=lines, follow=follow)
+    show(stage().logs(services or (), lines=lines, follow=follow))
 
 
 @app.command(context_settings=PASSED_ON)
@@ -188,19 +168,18 @@ def smoke() -> None:
     """Post a photo, wait for its thumbnail, fetch it, delete it."""
     began = time.monotonic()
     said = stage().smoke()
-    output.line(f"✓ {said} ({output.duration(time.monotonic() - began)})")
+    output.line(f"✓ {said} ({brief(time.monotonic() - began)})")
 
 
 @app.command()
 def destroy(*, yes: Yes = False) -> None:
     """Stop everything and remove the stage's state, photos included. Asks first."""
     opened = stage()
-    folder = opened.env.state
-    if not os.path.lexists(folder):
+    doomed = opened.what_dies()
+    if not doomed:
         output.line("there is nothing to destroy")
         return
-    opened.state.check_removable()
-    confirmed(f"This ends all programs of {opened.env.stage} and deletes {folder} with every photo in it.", yes=yes)
+    confirmed("\n".join(["This deletes:", *(f"  {thing}" for thing in doomed)]), yes=yes)
     opened.destroy()
     output.line(f"{opened.env.stage} is gone")
 
@@ -266,9 +245,18 @@ def _no_hosts() -> None:
     )
 
 
-def _change_row(change: Change) -> list[str]:
-    colours = {"start": "green", "run": "green", "restart": "yellow", "stop": "red"}
-    return [output.coloured(f"{change.action:8}", colours[change.action]), change.name, change.why]
+_COLOURS = {"start": "green", "run": "green", "create": "green", "install": "green", "stop": "red", "remove": "red"}
+
+
+def _show_change(change: Change) -> None:
+    colour = _COLOURS.get(change.action, "yellow")
+    output.line(f"{output.coloured(f'{change.action:8}', colour)} {change.name}  {change.why}".rstrip())
+    for difference in change.differences:
+        output.line(f"           {difference.path}")
+        if difference.old:
+            output.line(output.coloured(f"             - {difference.old}", "red"))
+        if difference.new:
+            output.line(output.coloured(f"             + {difference.new}", "green"))
 
 
 def _typed(env: StageEnv, words: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from pl.durations import brief
 from pl.errors import PlError
 
 if TYPE_CHECKING:
@@ -69,18 +70,6 @@ def addresses(found: Mapping[str, str]) -> None:
     table([[f"  {label}", url] for label, url in found.items()])
 
 
-def duration(seconds: float) -> str:
-    """A duration as people write it."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    if days:
-        return f"{days} d {hours} h"
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
-
-
 def size(count: int) -> str:
     """A number of bytes as people write it."""
     return f"{count / 1_000_000:.1f} MB"
@@ -131,7 +120,7 @@ class _Lines:
         """Said when it ended: half as many lines."""
 
     def done(self, name: str, remark: str, duration_s: float) -> None:
-        note(f"✓ {name} {duration(duration_s)}{_remark(remark)}")
+        note(f"✓ {name} {brief(duration_s)}{_remark(remark)}")
 
     def failed(self, name: str, error: PlError) -> None:
         note(f"✗ {name}: {error.what}")
@@ -173,7 +162,7 @@ class _Live:
 
     def done(self, name: str, remark: str, duration_s: float) -> None:
         sign = coloured("✓", "green", stream=2)
-        self._end(name, f"{sign} {name} {coloured(duration(duration_s) + _remark(remark), 'dim', stream=2)}")
+        self._end(name, f"{sign} {name} {coloured(brief(duration_s) + _remark(remark), 'dim', stream=2)}")
 
     def failed(self, name: str, error: PlError) -> None:
         self._end(name, f"{coloured('✗', 'red', stream=2)} {name}: {error.what}")
@@ -201,7 +190,7 @@ class _Live:
         width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
         self._lines = len(self._running)
         return "".join(
-            f"{sign} {name} {duration(now - began)}{self._amounts.get(name, '')}"[: width - 1] + "\n"
+            f"{sign} {name} {brief(now - began)}{self._amounts.get(name, '')}"[: width - 1] + "\n"
             for name, began in self._running.items()
         )
 

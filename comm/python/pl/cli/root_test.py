@@ -13,6 +13,7 @@ import typer
 from pl.cli import output
 from pl.cli.commandline import new_app
 from pl.cli.root import checkout
+from pl.durations import brief
 
 if TYPE_CHECKING:
     from pl.suite_runs import Outcome
@@ -99,7 +100,7 @@ def _row(outcome: Outcome) -> tuple[str, str, str, str, str]:
     result = output.coloured("red  ", "red") if outcome.failures else output.coloured("green", "green")
     tally = outcome.tally
     tests, skipped = str(tally.passed + tally.failed or ""), str(len(tally.skips) or "")
-    return outcome.suite, result, output.duration(outcome.duration_s), tests, skipped
+    return outcome.suite, result, brief(outcome.duration_s), tests, skipped
 
 
 def _judge(outcomes: Sequence[Outcome], *, nothing_left_out: bool) -> None:

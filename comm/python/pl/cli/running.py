@@ -14,8 +14,8 @@ from pl.env import StageEnv, current
 from pl.errors import Declined
 
 if TYPE_CHECKING:
-    from pl.host.stage import HostStage
     from pl.project import Project
+    from pl.stage import Stage
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
@@ -50,7 +50,7 @@ def stage_env() -> StageEnv:
 
 
 @functools.cache
-def stage() -> HostStage:
+def stage() -> Stage:
     """The stage that the shell is in."""
     from pl.project import open_stage
 

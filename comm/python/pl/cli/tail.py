@@ -1,72 +1,20 @@
-"""Logs of several programs as one stream, each line with its program's name."""
+"""Shows lines of several logs, each with the name of who wrote it."""
 
 from __future__ import annotations
 
-import os
-import time
-from collections import deque
-from collections.abc import Mapping
-from pathlib import Path
-from typing import BinaryIO
+from collections.abc import Iterable
 
 from pl.cli import output
+from pl.stage import LogLine
 
-_POLL_S = 0.2
 _COLOURS = ("cyan", "green", "yellow", "magenta", "blue")
 
 
-def show(files: Mapping[str, Path], *, lines: int, follow: bool) -> None:
-    """Print the last lines of each file, then, with ``follow``, what is added to any of them."""
-    width = max(len(name) for name in files)
-    labels = {
-        name: output.coloured(name.ljust(width), _COLOURS[number % len(_COLOURS)]) for number, name in enumerate(files)
-    }
-    tails = {name: _Tail(path) for name, path in files.items()}
-    for name, tail in tails.items():
-        for text in tail.last(lines):
-            output.line(f"{labels[name]} {text}")
-    while follow:
-        time.sleep(_POLL_S)
-        for name, tail in tails.items():
-            for text in tail.added():
-                output.line(f"{labels[name]} {text}")
-
-
-class _Tail:
-    """A log that grows, and is replaced by a new file when it was rotated."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file: BinaryIO | None = None
-        self._rest = b""
-
-    def last(self, count: int) -> list[str]:
-        kept = deque(self.added(), maxlen=count)
-        return list(kept)
-
-    def added(self) -> list[str]:
-        """The whole lines that were added since the last call."""
-        texts = self._read()
-        if self._was_replaced():
-            self._open()
-            texts += self._read()
-        return texts
-
-    def _read(self) -> list[str]:
-        if self._file is None:
-            return []
-        *whole, self._rest = (self._rest + self._file.read()).split(b"\n")
-        return [text.decode(errors="replace") for text in whole]
-
-    def _was_replaced(self) -> bool:
-        try:
-            found = self._path.stat()
-        except FileNotFoundError:
-            return False
-        return self._file is None or not os.path.samestat(found, os.fstat(self._file.fileno()))
-
-    def _open(self) -> None:
-        if self._file is not None:
-            self._file.close()
-        self._file = self._path.open("rb")
-        self._rest = b""
+def show(lines: Iterable[LogLine]) -> None:
+    """Print lines as they come. A source keeps its colour."""
+    colours: dict[str, str] = {}
+    width = 0
+    for line in lines:
+        colour = colours.setdefault(line.source, _COLOURS[len(colours) % len(_COLOURS)])
+        width = max(width, len(line.source))
+        output.line(f"{output.coloured(line.source.ljust(width), colour)} {line.text}")

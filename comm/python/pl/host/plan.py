@@ -6,23 +6,11 @@ A program that supervisor is just starting counts as running: whether it gets th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
 
 from pl.host.platform import Platform, tasks_resting_on
 from pl.host.state import StageState
 from pl.host.supervisor import ProcessInfo, Supervisor, spec_digest
-
-Action = Literal["start", "restart", "stop", "run"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Change:
-    """One program or task that a deploy would act upon, and why."""
-
-    name: str
-    action: Action
-    why: str
+from pl.stage import Change
 
 
 def plan(platform: Platform, state: StageState, supervisor: Supervisor) -> tuple[Change, ...]:

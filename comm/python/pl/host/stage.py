@@ -9,19 +9,22 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from pl import proc, secrets
 from pl.digest import text_digest
+from pl.durations import brief
 from pl.env import StageEnv, load, ports_file
 from pl.errors import CommandFailed, Interrupted, PortTaken, ServerFailed, StageDown, UsageError
 from pl.host import strays
-from pl.host.plan import Change, plan
+from pl.host.plan import plan
 from pl.host.platform import NotReadyError, Platform, Program, Task, needs_among, tasks_resting_on
 from pl.host.state import StageState
 from pl.host.supervisor import ProcessInfo, Supervisor, spec_digest
+from pl.host.tail import tailed
 from pl.ports import choose_ports, holder_of, is_free
+from pl.stage import Change, LogLine, Stage, Status, Table
 from pl.steps import Progress, Step, run_steps
 
 _READY_POLL_S = 0.02
@@ -30,18 +33,6 @@ _PORT_FREED_WITHIN_S = 2.0
 _SMOKE = "smoke"
 _MEND = "mend that, then deploy again"
 _MEND_SPACE = "free space where the state is, then deploy again"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProgramStatus:
-    """A line of ``status``. ``health`` is "ready", or why not."""
-
-    name: str
-    state: str
-    pid: int
-    started: float
-    port: int | None
-    health: str
 
 
 class HostStage:
@@ -55,7 +46,7 @@ class HostStage:
         self,
         env: StageEnv,
         platform_of: Callable[[StageEnv], Platform],
-        smoke: Callable[[StageEnv, HostStage], str],
+        smoke: Callable[[StageEnv, Stage], str],
         say: Callable[[str], None],
     ) -> None:
         self.env = env
@@ -104,6 +95,12 @@ class HostStage:
                 self._remember(_SMOKE, proven)
             return tuple(changes)
 
+    def what_dies(self) -> tuple[str, ...]:
+        if not os.path.lexists(self.state.folder):
+            return ()
+        self.state.check_removable()
+        return (f"all programs of {self.env.stage}", f"{self.state.folder} with every photo in it")
+
     def destroy(self) -> bool:
         """Stop everything and remove the state. Returns whether there was anything. Raises StateInvalid."""
         if not os.path.lexists(self.state.folder):
@@ -136,24 +133,28 @@ class HostStage:
         self._must_run()
         return self._smoke(self.env, self)
 
-    def status(self) -> tuple[ProgramStatus, ...]:
-        """One entry a program. Raises StageDown when nothing runs."""
+    def status(self) -> Status:
+        """Programs, each with its process, port and health. Raises StageDown when nothing runs."""
         self._must_run()
         processes = self.supervisor.processes()
-        found = []
-        for program in self._platform().programs:
-            info = processes.get(program.name)
-            found.append(
-                ProgramStatus(
-                    name=program.name,
-                    state=info.state if info else "NEW",
-                    pid=info.pid if info else 0,
-                    started=info.started if info else 0.0,
-                    port=program.port,
-                    health=_health(program) if info and info.runs else "does not run",
-                )
+        found = [_program_facts(program, processes.get(program.name)) for program in self._platform().programs]
+        now = time.time()
+        rows = tuple(
+            (
+                str(program["name"]),
+                str(program["state"]).lower(),
+                str(program["health"]),
+                brief(now - cast(float, program["started"])) if program["pid"] else "",
+                str(program["pid"] or ""),
+                str(program["port"] or ""),
             )
-        return tuple(found)
+            for program in found
+        )
+        return Status(
+            healthy=all(program["health"] in ("ready", "runs") for program in found),
+            tables=(Table(header=("program", "state", "health", "up for", "pid", "port"), rows=rows),),
+            facts={"programs": found},
+        )
 
     def must_exist(self) -> None:
         """Raises StageDown when the stage was never deployed, StateInvalid when its state is not to be used."""
@@ -161,14 +162,15 @@ class HostStage:
         if not (self.state.exists() and secrets.is_complete(self.env)):
             raise StageDown(f"the stage {self.env.stage} was never deployed", hint=f"{self.env.code}.deploy")
 
-    def log_files(self, name: str = "") -> dict[str, Path]:
-        """The log of a program, or all of them. Raises UsageError for a name that is none."""
+    def logs(self, names: Sequence[str] = (), *, lines: int, follow: bool) -> Iterator[LogLine]:
+        """From the programs' files, those of a stage that stands still included. Raises UsageError, StageDown."""
         files = {file.stem: file for file in sorted(self.state.log.glob("*.log"))}
         if not files:
             raise StageDown("the stage has no logs: it was never deployed", hint=f"{self.env.code}.deploy")
-        if name and name not in files:
-            raise UsageError(f"no program is called {name!r}", why=f"programs: {', '.join(files)}")
-        return {name: files[name]} if name else files
+        for name in names:
+            if name not in files:
+                raise UsageError(f"no program is called {name!r}", why=f"programs: {', '.join(files)}")
+        return tailed({name: files[name] for name in names or files}, lines=lines, follow=follow)
 
     def run_inside(self, argv: Sequence[str], *, input: str = "") -> str:
         """Run a command beside the programs, with their settings, and return what it printed. Raises CommandFailed."""
@@ -176,8 +178,8 @@ class HostStage:
         platform = self._platform()
         return proc.run(argv, env=self._shell_env(platform), cwd=platform.shell_cwd, input=input).stdout
 
-    def terminal(self, argv: Sequence[str]) -> int:
-        """A shell (or one command) beside the programs, on this terminal. Returns its exit status."""
+    def terminal(self, argv: Sequence[str], *, app: str = "") -> int:
+        """A shell (or one command) beside the programs, on this terminal: the same for every app."""
         self._must_run()
         platform = self._platform()
         env = {**os.environ, **self._shell_env(platform)}
@@ -422,6 +424,17 @@ def _why_unready(program: Program, info: ProcessInfo | None) -> str:
         return "" if info.state == "RUNNING" else "did not start"
     health = _health(program)
     return "" if health == "ready" else f"did not serve: {health}"
+
+
+def _program_facts(program: Program, info: ProcessInfo | None) -> dict[str, object]:
+    return {
+        "name": program.name,
+        "state": info.state if info else "NEW",
+        "pid": info.pid if info else 0,
+        "port": program.port,
+        "started": info.started if info else 0.0,
+        "health": _health(program) if info and info.runs else "does not run",
+    }
 
 
 def _health(program: Program) -> str:

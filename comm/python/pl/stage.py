@@ -1,0 +1,98 @@
+"""What every stage can do, on whatever it runs: the commands work on this, and on nothing more particular."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from pl.env import StageEnv
+from pl.steps import Progress
+
+Action = Literal[
+    "start", "restart", "stop", "run", "build", "create", "install", "upgrade", "repair", "clear", "remove"
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """One value in one object. What is secret is masked already."""
+
+    path: str
+    """``Deployment/backend-web spec.replicas``."""
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One thing that a deploy would act upon (a program, a task, an image, a release), and why."""
+
+    name: str
+    action: Action
+    why: str
+    differences: tuple[Difference, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Rows for people to read."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """What a stage consists of now. ``facts`` says the same as the tables, for scripts: JSON's types alone."""
+
+    healthy: bool
+    tables: tuple[Table, ...]
+    facts: Mapping[str, object]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogLine:
+    """A line of a log, and the program or pod that wrote it."""
+
+    source: str
+    text: str
+
+
+class Stage(Protocol):
+    """A stage of a project. All methods raise PlError for what a user can mend."""
+
+    env: StageEnv
+
+    def bootstrap(self, progress: Progress, *, new_ports: bool = False) -> bool:
+        """State and servers, without the platform. Whether anything had to be done."""
+
+    def deploy(self, progress: Progress, names: Sequence[str] = ()) -> Sequence[Change]:
+        """Bring the stage to what the checkout says; with names, those parts and what they need. What was changed."""
+
+    def diff(self) -> Sequence[Change]:
+        """What a deploy would change. Changes nothing."""
+
+    def status(self) -> Status:
+        """Raises StageDown when nothing runs."""
+
+    def smoke(self) -> str:
+        """Prove that the platform works, and say what was done. Raises SmokeFailed, StageDown."""
+
+    def logs(self, names: Sequence[str] = (), *, lines: int, follow: bool) -> Iterator[LogLine]:
+        """The last lines of each named program (of all), then what comes. Raises UsageError for a wrong name."""
+
+    def run_inside(self, argv: Sequence[str], *, input: str = "") -> str:
+        """Run a command beside the programs, with their settings, and return what it printed. Raises CommandFailed."""
+
+    def terminal(self, argv: Sequence[str], *, app: str = "") -> int:
+        """A shell (or one command) beside the programs, on this terminal. Returns its exit status."""
+
+    def must_exist(self) -> None:
+        """Raises StageDown when the stage was never deployed, StateInvalid when its state is not to be used."""
+
+    def what_dies(self) -> Sequence[str]:
+        """What ``destroy`` would delete, for the question before it; nothing when there is none. Raises StateInvalid."""
+
+    def destroy(self) -> bool:
+        """Stop and remove everything. Whether there was anything."""

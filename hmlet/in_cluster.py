@@ -1,0 +1,167 @@
+"""What the photos platform consists of in a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pl.cluster.platform import ClusterPlatform, Image, Inside, Release, SecretObject
+from pl.cluster_env import ExistingEnv
+from pl.env import Secret
+
+from hmlet.env_comm import HmletClusterEnv, HmletKindEnv
+
+_POSTGRESQL = "postgres:18"
+_VALKEY = "valkey/valkey:8.1"
+_MINIO = "quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z"
+_PYTHON = "python:3.11-slim-bookworm"
+
+
+def platform(env: HmletClusterEnv) -> ClusterPlatform:
+    """Data services where they are the cluster's own, the backend, and the edge in front of it."""
+    photos, frontend = env.root / "photos", env.root / "frontend"
+    web = Inside(workload="deployment/backend-web", container="web")
+    return ClusterPlatform(
+        namespace=env.namespace,
+        images=(
+            Image(name="hmlet-web", context=photos / "flesh", target="web"),
+            Image(name="hmlet-worker", context=photos / "flesh", target="worker"),
+            Image(name="hmlet-frontend", context=frontend / "flesh"),
+        ),
+        secrets=tuple(_secrets(env)),
+        releases=tuple(_releases(env)),
+        inside={
+            "": web,
+            "photos": web,
+            "frontend": Inside(workload="deployment/frontend", container="edge"),
+        },
+        host_names=(env.web_host, env.storage_host),
+    )
+
+
+def _releases(env: HmletClusterEnv) -> Iterable[Release]:
+    charts = env.checkout / "comm/charts"
+    photos, frontend = env.root / "photos", env.root / "frontend"
+    values = photos / "values" / env.stage
+    data = {
+        "postgresql": Release(
+            name="postgresql",
+            chart=charts / "postgresql",
+            app="photos",
+            values=values / "postgresql.yaml",
+            settings={"database": env.database_name, "user": env.database_user, **_volume(env)},
+            images={"image": _POSTGRESQL},
+            secrets={"auth.checksum": "postgresql-auth"},
+        ),
+        "redis": Release(
+            name="redis",
+            chart=charts / "redis",
+            app="photos",
+            values=values / "redis.yaml",
+            settings=_volume(env),
+            images={"image": _VALKEY},
+            secrets={"auth.checksum": "redis-auth"},
+        ),
+        "minio": Release(
+            name="minio",
+            chart=charts / "minio",
+            app="photos",
+            values=values / "minio.yaml",
+            settings={"region": env.storage_region, "buckets": _buckets(env), **_volume(env)},
+            images={"image": _MINIO, "bootstrap.image": _PYTHON},
+            secrets={"auth.checksum": "minio-auth"},
+        ),
+    }
+    installed = [data[name] for name in env.installed]
+    yield from installed
+    yield Release(
+        name="backend",
+        chart=photos / "chart",
+        app="photos",
+        values=values / "backend.yaml",
+        settings={
+            "publicUrl": env.web_url,
+            "logLevel": env.log_level,
+            "photoMaxBytes": env.photo_max_bytes,
+            "admin": {"username": env.admin_username},
+            "database": {
+                "host": env.database_host,
+                "port": env.database_port,
+                "name": env.database_name,
+                "user": env.database_user,
+            },
+            "redis": {"host": env.redis_host, "port": env.redis_port},
+            "storage": {
+                "endpoint": env.storage_endpoint,
+                "publicEndpoint": env.storage_url,
+                "region": env.storage_region,
+                "buckets": _buckets(env),
+            },
+        },
+        images={"images.web": "hmlet-web", "images.worker": "hmlet-worker"},
+        secrets={
+            "auth.web.checksum": "backend-auth",
+            "auth.worker.checksum": "backend-worker-auth",
+            "auth.sweeper.checksum": "backend-sweeper-auth",
+            "auth.admin.checksum": "backend-admin-auth",
+        },
+        needs=tuple(release.name for release in installed),
+    )
+    edge: dict[str, object] = {"publicUrl": env.web_url, "photoMaxBytes": env.photo_max_bytes}
+    edge["storage"] = {"publicUrl": env.storage_url, "buckets": _buckets(env), "enabled": "minio" in env.installed}
+    if isinstance(env, HmletKindEnv):
+        edge["service"] = {"type": "NodePort", "nodePort": env.edge_node_port}
+    yield Release(
+        name="frontend",
+        chart=frontend / "chart",
+        app="frontend",
+        values=frontend / "values" / env.stage / "frontend.yaml",
+        settings=edge,
+        images={"image": "hmlet-frontend"},
+        needs=("backend",),
+    )
+
+
+def _secrets(env: HmletClusterEnv) -> Iterable[SecretObject]:
+    keys = {
+        "web": (env.storage_web_access_key, env.storage_web_secret_key),
+        "worker": (env.storage_worker_access_key, env.storage_worker_secret_key),
+        "sweeper": (env.storage_sweeper_access_key, env.storage_sweeper_secret_key),
+        "backup": (env.storage_backup_access_key, env.storage_backup_secret_key),
+    }
+    if "postgresql" in env.installed:
+        yield SecretObject(name="postgresql-auth", keys={"password": env.database_password})
+    if "redis" in env.installed:
+        yield SecretObject(name="redis-auth", keys={"password": env.redis_password})
+    if "minio" in env.installed:
+        users: dict[str, Secret | str] = {
+            "root-user": env.storage_root_user,
+            "root-password": env.storage_root_password,
+        }
+        for identity, (access, secret) in keys.items():
+            users |= {f"{identity}-access-key": access, f"{identity}-secret-key": secret}
+        yield SecretObject(name="minio-auth", keys=users)
+    of_backend = {"web": "backend-auth", "worker": "backend-worker-auth", "sweeper": "backend-sweeper-auth"}
+    for identity, name in of_backend.items():
+        access, secret = keys[identity]
+        yield SecretObject(
+            name=name,
+            keys={
+                "django-secret-key": env.django_secret_key,
+                "database-password": env.database_password,
+                "redis-password": env.redis_password,
+                "s3-access-key": access,
+                "s3-secret-key": secret,
+            },
+        )
+    yield SecretObject(name="backend-admin-auth", keys={"password": env.admin_password})
+
+
+def _buckets(env: HmletClusterEnv) -> dict[str, object]:
+    return {"originals": env.originals_bucket, "thumbnails": env.thumbnails_bucket}
+
+
+def _volume(env: HmletClusterEnv) -> dict[str, object]:
+    """Where volumes come from, in a cluster whose default is not wanted."""
+    if isinstance(env, ExistingEnv) and env.storage_class:
+        return {"persistence": {"storageClass": env.storage_class}}
+    return {}
