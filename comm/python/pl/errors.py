@@ -261,10 +261,14 @@ class ClusterLoginFailed(PlError):
 
 
 class ClusterAway(PlError):
-    """A cluster does not answer. ``address`` is where it was looked for."""
+    """A cluster does not answer. ``address`` is where it was looked for.
 
-    def __init__(self, address: str, *, why: str, hint: str = "") -> None:
+    ``passing`` says whether it may answer a moment later: not where somebody else answers in its place.
+    """
+
+    def __init__(self, address: str, *, why: str, hint: str = "", passing: bool = True) -> None:
         self.address = address
+        self.passing = passing
         super().__init__(
             f"the cluster at {address} does not answer",
             why=why,

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Collection
 
 from pl.env import StageEnv, ports_file
 from pl.files import write_whole
 
 
-def choose_ports(env: StageEnv, *, again: bool) -> dict[str, int]:
-    """The stage's ports, chosen free and remembered. Those remembered stay, unless ``again``."""
+def choose_ports(env: StageEnv, *, again: bool, keep: Collection[str] = ()) -> dict[str, int]:
+    """The stage's ports, chosen free and remembered. Those remembered stay, unless ``again``; those to ``keep`` always.
+
+    ``keep`` are names of fields.
+    """
     file = ports_file(env.state)
     names = env.chosen_ports()
     if file.exists() and not again:
         return {name: getattr(env, name) for name in names}
-    chosen: dict[str, int] = {}
+    chosen = {name: getattr(env, name) for name in names if name in keep}
     for name in names:
+        if name in chosen:
+            continue
         candidate = getattr(env, name)
         while candidate in chosen.values() or not is_free(candidate):
             candidate += len(names)

@@ -105,7 +105,11 @@ class Connections:
         return connection, response
 
     def away(self, error: Exception) -> ClusterAway:
-        return ClusterAway(self.access.server, why=f"{_reason(error)} (context {self.access.context})")
+        return ClusterAway(
+            self.access.server,
+            why=f"{_reason(error)} (context {self.access.context})",
+            passing=not isinstance(error, ssl.SSLCertVerificationError),
+        )
 
     def close(self) -> None:
         """Close this thread's connection."""

@@ -63,7 +63,7 @@ class Access:
     server: str
     """The API server's address, without a slash at its end."""
     namespace: str = ""
-    ca: str = ""
+    ca: str = field(default="", repr=False)
     """PEM. The system's authorities are trusted when it is empty."""
     insecure: bool = False
     tls_server_name: str = ""
