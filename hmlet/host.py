@@ -157,9 +157,7 @@ def _gunicorn(env: HostEnv) -> tuple[str, ...]:
     return (
         *("--config", "config/gunicorn.py"),
         *("--bind", f"127.0.0.1:{env.web_port}"),
-        *("--worker-class", "gthread", "--workers", str(env.web_processes), "--threads", str(env.web_threads)),
-        *("--timeout", "60", "--graceful-timeout", "30", "--keep-alive", "15"),
-        *("--no-control-socket", "--access-logfile", "-"),
+        *("--workers", str(env.web_processes), "--threads", str(env.web_threads)),
     )
 
 

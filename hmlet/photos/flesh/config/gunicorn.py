@@ -1,4 +1,4 @@
-"""gunicorn's settings: those that stages set by variables, and those that are the same everywhere.
+"""gunicorn's settings that are the same on every stage; its command line, or GUNICORN_CMD_ARGS, has the last word.
 
 A worker whose master was killed goes on serving kept-alive connections for the whole graceful time-out, and holds the
 port meanwhile: the next master cannot have it. Here the kernel tells it to stop.
@@ -12,21 +12,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from config.environ import Environ
-
 _PR_SET_PDEATHSIG = 1
 _MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 - the folder for that
 
 # A mistake in them ends the master here. When it ends a worker, gunicorn starts another one, for ever.
 importlib.import_module("config.settings")
 
-env = Environ(os.environ)
-
-bind = f"0.0.0.0:{env.integer('WEB_PORT', 8000)}"
-workers = env.integer("WEB_PROCESSES", 2)
-threads = env.integer("WEB_THREADS", 4)
-env.check()
-
+bind = "0.0.0.0:8000"
+workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
+threads = 4
 worker_class = "gthread"
 timeout = 60
 graceful_timeout = 30
