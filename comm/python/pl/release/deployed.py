@@ -69,9 +69,9 @@ class History:
         return next((found for found in reversed(self.revisions) if found.status == "deployed"), None)
 
     @property
-    def is_pending(self) -> bool:
-        """Whether somebody works on it, or was killed over it."""
-        return self.latest.status in _PENDING
+    def is_unfinished(self) -> bool:
+        """Whether somebody works on it, was killed over it, or failed to take it back."""
+        return self.latest.status in _PENDING or (self.latest.status == "failed" and self.way_back is not None)
 
     @property
     def is_ours(self) -> bool:

@@ -30,14 +30,23 @@ class Helm:
 
     def render(self, release: str, chart: Path, values: str, *, kube_version: str, is_upgrade: bool) -> proc.Result:
         """Render a chart; touches no cluster. A failure is told by the status."""
-        words = ["template", release, chart, "--kube-version", kube_version, "--values", "-"]
+        words: list[str | Path] = ["template", release, chart, "--kube-version", kube_version, "--values", "-"]
         if is_upgrade:
             words.append("--is-upgrade")
         return proc.run(self._argv(words), env=self._variables(), input=values, check=False)
 
     def start_upgrade(self, release: str, chart: Path, values: str, *, timeout_s: float) -> proc.Running:
         """Install or upgrade a release; when that fails or is interrupted, helm takes it back."""
-        words = ["upgrade", release, chart, "--install", "--values", "-", *self._labels(), "--hide-notes"]
+        words: list[str | Path] = [
+            "upgrade",
+            release,
+            chart,
+            "--install",
+            "--values",
+            "-",
+            *self._labels(),
+            "--hide-notes",
+        ]
         words += ["--rollback-on-failure"] if self._major >= 4 else ["--atomic"]
         return proc.start_tied(self._argv([*words, *self._waiting(timeout_s)]), env=self._variables(), input=values)
 

@@ -1,0 +1,302 @@
+"""Why a release does not come up, from what the cluster says of its pods: pure, over one look at the namespace.
+
+What may pass by itself has patience: a first crash, a slow registry, a volume that is being made. What the release did
+not bring about (pods and events that were there before) is never its cause.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from pl.cluster.api import Object
+from pl.release.fields import Ref
+
+_AT_ONCE_S = 0.0
+_SHORT_S = 3.0
+_LONG_S = 8.0
+
+_NEVER_PULLS = (
+    "not found",
+    "manifest unknown",
+    "denied",
+    "unauthorized",
+    "authorization failed",
+    "no match for platform",
+)
+_IMAGE_REASONS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
+_START_REASONS = frozenset(
+    {"CreateContainerConfigError", "CreateContainerError", "RunContainerError", "StartError", "ContainerCannotRun"}
+)
+_MOUNT_EVENTS = frozenset({"FailedMount", "FailedAttachVolume", "FailedMapVolume"})
+_SANDBOX_EVENTS = frozenset({"FailedCreatePodSandBox"})
+_SCALES_UP = "TriggeredScaleUp"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """One look at a namespace."""
+
+    pods: tuple[Object, ...] = ()
+    replica_sets: tuple[Object, ...] = ()
+    jobs: tuple[Object, ...] = ()
+    claims: tuple[Object, ...] = ()
+    events: tuple[Object, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Before:
+    """What was there before: pods by uid, and how often each event had come."""
+
+    pods: frozenset[str] = frozenset()
+    events: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> Before:
+        return cls(
+            pods=frozenset(_uid(pod) for pod in snapshot.pods),
+            events={_uid(event): _count(event) for event in snapshot.events},
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Symptom:
+    """Something wrong. It is a cause when it lasted ``patience_s``; None is for what is normal until the very end.
+
+    ``pod`` and ``container`` are whose log says more, ``previous`` whether that of the run before.
+    """
+
+    key: str
+    what: str
+    patience_s: float | None
+    pod: str = ""
+    container: str = ""
+    previous: bool = False
+
+
+def pods_of(snapshot: Snapshot, family: frozenset[Ref], before: Before) -> list[Object]:
+    """The pods of a release that were not there before, those that end left out."""
+    members = _members(snapshot, family)
+    return [
+        pod
+        for pod in snapshot.pods
+        if _uid(pod) not in before.pods
+        and not pod["metadata"].get("deletionTimestamp")
+        and (_owner(pod) in members or ("Pod", pod["metadata"]["name"]) in members)
+    ]
+
+
+def symptoms(snapshot: Snapshot, family: frozenset[Ref], before: Before) -> list[Symptom]:
+    """All that is wrong with a release whose objects, hooks among them, are ``family``; the most telling first."""
+    events = _new_events(snapshot, before)
+    pods = pods_of(snapshot, family, before)
+    found = [
+        *_of_jobs(snapshot, family, pods),
+        *_of_refused_pods(snapshot, family, events),
+        *(symptom for pod in pods for symptom in _of_pod(pod, snapshot, events)),
+    ]
+    return sorted(found, key=lambda symptom: symptom.patience_s is None)
+
+
+def _of_jobs(snapshot: Snapshot, family: frozenset[Ref], pods: Iterable[Object]) -> Iterator[Symptom]:
+    for job in snapshot.jobs:
+        name = job["metadata"]["name"]
+        if ("Job", name) not in _named(family):
+            continue
+        failed = next((one for one in _conditions(job) if one["type"] == "Failed" and one["status"] == "True"), None)
+        if failed is None:
+            continue
+        own = [pod for pod in pods if _owner(pod) == ("Job", name)]
+        last = max(own, key=lambda pod: pod["metadata"]["creationTimestamp"], default=None)
+        ended = _ended_badly(last) if last else None
+        why = ended[1] if ended else failed.get("message") or failed.get("reason", "")
+        yield Symptom(
+            key=f"job {_uid(job)}",
+            what=f"Job/{name} failed: {why}",
+            patience_s=_AT_ONCE_S,
+            pod=last["metadata"]["name"] if last else "",
+            container=ended[0] if ended else "",
+        )
+
+
+def _of_refused_pods(snapshot: Snapshot, family: frozenset[Ref], events: Iterable[Object]) -> Iterator[Symptom]:
+    """Pods that the server would not have: there is nothing to look at but events of who wanted to make them."""
+    members = _members(snapshot, family)
+    for event in events:
+        about = event["involvedObject"]
+        if event.get("reason") != "FailedCreate" or (about.get("kind"), about.get("name")) not in members:
+            continue
+        message = event.get("message", "")
+        violates = "violates PodSecurity" in message
+        owner = members[about["kind"], about["name"]]
+        what = "Pod Security refuses its pods" if violates else "its pods are refused"
+        yield Symptom(
+            key=f"refused {owner}",
+            what=f"{owner}: {what}: {message}",
+            patience_s=_AT_ONCE_S if violates else _LONG_S,
+        )
+
+
+def _of_pod(pod: Object, snapshot: Snapshot, events: list[Object]) -> Iterator[Symptom]:
+    name = pod["metadata"]["name"]
+    own = [event for event in events if event["involvedObject"].get("uid") == _uid(pod)]
+    yield from _of_scheduling(pod, snapshot, own, events)
+    status = pod.get("status") or {}
+    if status.get("phase") in ("Succeeded", "Failed"):
+        return
+    for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
+        yield from _of_container(name, container)
+    for event in own:
+        if event.get("reason") in _MOUNT_EVENTS | _SANDBOX_EVENTS and status.get("phase") == "Pending":
+            yield Symptom(
+                key=f"mount {_uid(pod)}", what=f"Pod/{name} cannot start: {event.get('message')}", patience_s=_LONG_S
+            )
+    if status.get("phase") == "Running" and not _is_ready(pod):
+        yield _unready(pod, own)
+
+
+def _of_scheduling(pod: Object, snapshot: Snapshot, own: list[Object], events: list[Object]) -> Iterator[Symptom]:
+    condition = next((one for one in _conditions(pod) if one["type"] == "PodScheduled"), {})
+    if condition.get("status") != "False":
+        return
+    name = pod["metadata"]["name"]
+    for claim in _pending_claims(pod, snapshot):
+        said = [event for event in events if event["involvedObject"].get("uid") == _uid(claim)]
+        failed = [event.get("message", "") for event in said if event.get("type") == "Warning"]
+        if failed:
+            yield Symptom(
+                key=f"claim {_uid(claim)}",
+                what=f"PersistentVolumeClaim/{claim['metadata']['name']} is pending: {failed[-1]}",
+                patience_s=_SHORT_S,
+            )
+    # An autoscaler that brings another node takes minutes, and is right.
+    waits = any(event.get("reason") == _SCALES_UP for event in own)
+    yield Symptom(
+        key=f"unscheduled {_uid(pod)}",
+        what=f"Pod/{name} is {_of_reason(condition)}: {condition.get('message', '')}",
+        patience_s=None if waits else _LONG_S if "PersistentVolumeClaim" in condition.get("message", "") else _SHORT_S,
+    )
+
+
+def _of_container(pod: str, container: Object) -> Iterator[Symptom]:
+    called, state = container["name"], container.get("state") or {}
+    waiting, ended = state.get("waiting") or {}, state.get("terminated") or {}
+    reason, message = waiting.get("reason", ""), waiting.get("message", "")
+    restarts = container.get("restartCount", 0)
+    who = f"Pod/{pod}, container {called}"
+    if reason in _IMAGE_REASONS:
+        hopeless = reason != "ErrImagePull" or any(words in message for words in _NEVER_PULLS)
+        yield Symptom(
+            key=f"image {pod} {called}",
+            what=f"{reason}: the image {container.get('image')} cannot be had ({who}): {message}",
+            patience_s=_AT_ONCE_S if hopeless else _SHORT_S,
+        )
+    elif reason in _START_REASONS:
+        yield Symptom(key=f"start {pod} {called}", what=f"{reason}: {message} ({who})", patience_s=_SHORT_S)
+    elif reason == "CrashLoopBackOff" or (ended.get("exitCode") and restarts):
+        last = ended or (container.get("lastState") or {}).get("terminated") or {}
+        yield Symptom(
+            key=f"crash {pod} {called}",
+            what=f"CrashLoop: {who} ends with {_ending(last)}, and did so {restarts + 1} times",
+            patience_s=_AT_ONCE_S,
+            pod=pod,
+            container=called,
+            # While it waits, the log is still that of the run that ended.
+            previous=False,
+        )
+    elif state.get("running") and restarts >= 2:
+        last = (container.get("lastState") or {}).get("terminated") or {}
+        yield Symptom(
+            key=f"crash {pod} {called}",
+            what=f"CrashLoop: {who} ended with {_ending(last)} {restarts} times",
+            patience_s=_SHORT_S,
+            pod=pod,
+            container=called,
+            previous=True,
+        )
+
+
+def _unready(pod: Object, own: list[Object]) -> Symptom:
+    probes = [event.get("message", "") for event in own if event.get("reason") == "Unhealthy"]
+    statuses = (pod.get("status") or {}).get("containerStatuses") or ()
+    container = next((one["name"] for one in statuses if not one.get("ready")), "")
+    name = pod["metadata"]["name"]
+    return Symptom(
+        key=f"unready {_uid(pod)}",
+        what=f"Pod/{name} runs and is not ready" + (f": {probes[-1]}" if probes else ""),
+        patience_s=None,
+        pod=name,
+        container=container,
+    )
+
+
+def _ended_badly(pod: Object) -> tuple[str, str] | None:
+    """The container of a pod that ended with an error, and how."""
+    status = pod.get("status") or {}
+    for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
+        for state in (container.get("state") or {}, container.get("lastState") or {}):
+            ended = state.get("terminated") or {}
+            if ended.get("exitCode"):
+                return container["name"], _ending(ended)
+    return None
+
+
+def _ending(ended: Mapping[str, object]) -> str:
+    reason = str(ended.get("reason") or "")
+    status = f"exit status {ended.get('exitCode', 'unknown')}"
+    return f"{reason} ({status})" if reason not in ("", "Error", "Completed") else status
+
+
+def _of_reason(condition: Mapping[str, str]) -> str:
+    return "unschedulable" if condition.get("reason") == "Unschedulable" else condition.get("reason", "unscheduled")
+
+
+def _pending_claims(pod: Object, snapshot: Snapshot) -> list[Object]:
+    volumes = (pod.get("spec") or {}).get("volumes") or ()
+    names = {(volume.get("persistentVolumeClaim") or {}).get("claimName") for volume in volumes}
+    return [
+        claim
+        for claim in snapshot.claims
+        if claim["metadata"]["name"] in names and (claim.get("status") or {}).get("phase") == "Pending"
+    ]
+
+
+def _members(snapshot: Snapshot, family: frozenset[Ref]) -> dict[tuple[str, str], str]:
+    """Who makes pods for the release, by kind and name, and how that is called: ReplicaSets are their Deployment's."""
+    members = {pair: "/".join(pair) for pair in _named(family)}
+    for replica_set in snapshot.replica_sets:
+        owner = _owner(replica_set)
+        if owner in members:
+            members["ReplicaSet", replica_set["metadata"]["name"]] = members[owner]
+    return members
+
+
+def _named(family: frozenset[Ref]) -> set[tuple[str, str]]:
+    return {(ref.kind, ref.name) for ref in family}
+
+
+def _owner(obj: Object) -> tuple[str, str]:
+    owners = obj["metadata"].get("ownerReferences") or ()
+    return next(((owner["kind"], owner["name"]) for owner in owners if owner.get("controller")), ("", ""))
+
+
+def _new_events(snapshot: Snapshot, before: Before) -> list[Object]:
+    """In the order in which they last came. Times of another machine's clock are compared with each other alone."""
+    new = [event for event in snapshot.events if _count(event) > before.events.get(_uid(event), 0)]
+    return sorted(new, key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""))
+
+
+def _count(event: Object) -> int:
+    return int(event.get("count") or (event.get("series") or {}).get("count") or 1)
+
+
+def _conditions(obj: Object) -> list[Object]:
+    return (obj.get("status") or {}).get("conditions") or []
+
+
+def _is_ready(pod: Object) -> bool:
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in _conditions(pod))
+
+
+def _uid(obj: Object) -> str:
+    return str(obj["metadata"]["uid"])
