@@ -35,6 +35,7 @@ def platform(env: HmletClusterEnv) -> ClusterPlatform:
             "frontend": Inside(workload="deployment/frontend", container="edge"),
         },
         host_names=(env.web_host, env.storage_host),
+        edge="frontend",
     )
 
 

@@ -43,6 +43,7 @@
  ├── ``ClusterUnfit``          1   an existing cluster lacks what a deploy needs; all of it at once
  ├── ``HostsUnwritable``       1   /etc/hosts is not to be written, or is damaged
  ├── ``SecretsInvalid``        1   a file of encrypted secrets cannot be used
+ ├── ``PlanChanged``           1   a deploy would do something else by now than was reviewed
  ├── ``Declined``              1   asked, and the answer was no
  └── ``Interrupted``         130   Ctrl-C, and what it left unfinished
 
@@ -363,6 +364,17 @@ class HostsUnwritable(PlError):
 
 class SecretsInvalid(PlError):
     """A file of encrypted secrets cannot be used."""
+
+
+class PlanChanged(PlError):
+    """What was reviewed is not what would be done any more."""
+
+    def __init__(self, reviewed: str, found: str, hint: str) -> None:
+        super().__init__(
+            "a deploy would do something else than what was reviewed",
+            why=f"reviewed: {reviewed}\nnow:      {found}",
+            hint=hint,
+        )
 
 
 class Declined(PlError):

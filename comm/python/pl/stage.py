@@ -35,6 +35,17 @@ class Change:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Review:
+    """What a deploy would do. ``digest`` stands for all of it, for those who apply exactly what was reviewed; a stage may
+    have none. ``remarks`` is what a deploy would leave as it is, and somebody should know of.
+    """
+
+    changes: tuple[Change, ...]
+    digest: str = ""
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Table:
     """Rows for people to read."""
 
@@ -67,10 +78,16 @@ class Stage(Protocol):
     def bootstrap(self, progress: Progress, *, new_ports: bool = False) -> bool:
         """State and servers, without the platform. Whether anything had to be done."""
 
-    def deploy(self, progress: Progress, names: Sequence[str] = ()) -> Sequence[Change]:
-        """Bring the stage to what the checkout says; with names, those parts and what they need. What was changed."""
+    def deploy(
+        self, progress: Progress, names: Sequence[str] = (), *, expected: str = "", clean: bool = False
+    ) -> Sequence[Change]:
+        """Bring the stage to what the checkout says; with names, those parts and what they need. What was changed.
 
-    def diff(self) -> Sequence[Change]:
+        With ``expected``, the digest of a review, raises PlanChanged where something else would be done now.
+        With ``clean``, what others added by hand goes as well.
+        """
+
+    def diff(self, names: Sequence[str] = (), *, clean: bool = False) -> Review:
         """What a deploy would change. Changes nothing."""
 
     def status(self) -> Status:
@@ -88,11 +105,14 @@ class Stage(Protocol):
     def terminal(self, argv: Sequence[str], *, app: str = "") -> int:
         """A shell (or one command) beside the programs, on this terminal. Returns its exit status."""
 
+    def host_names(self) -> Mapping[str, Sequence[str]]:
+        """The stage's names and the addresses that they should have; none where addresses need no names."""
+
     def must_exist(self) -> None:
         """Raises StageDown when the stage was never deployed, StateInvalid when its state is not to be used."""
 
     def what_dies(self) -> Sequence[str]:
-        """What ``destroy`` would delete, for the question before it; nothing when there is none. Raises StateInvalid."""
+        """What ``destroy`` would delete, for the question before it. Raises StateInvalid."""
 
     def destroy(self) -> bool:
         """Stop and remove everything. Whether there was anything."""

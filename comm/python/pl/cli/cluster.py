@@ -5,19 +5,20 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pl.cli import output, running
 from pl.cli.commandline import new_app
-from pl.cli.running import PASSED_ON, Follow, Json, Lines, Words, Yes, confirmed, project, stage, stage_env
+from pl.cli.running import PASSED_ON, Follow, Json, Lines, Words, Yes, confirmed, project, stage, stage_env, typed_name
 from pl.durations import brief
 from pl.env import StageEnv
 from pl.errors import Declined, StageUnsupported
 
 if TYPE_CHECKING:
-    from pl.stage import Change
+    from pl.stage import Change, Review, Stage
 
 app = new_app(help="Work on a stage of the project, from inside its shell.", no_args_is_help=True)
 python = new_app(help="The tools that a stage needs on this machine.", no_args_is_help=True)
@@ -26,6 +27,9 @@ app.add_typer(python, name="python")
 Names = Annotated[
     list[str] | None, typer.Argument(metavar="[RELEASE]...", help="Parts to deploy, with what they need.")
 ]
+
+
+Clean = Annotated[bool, typer.Option("--clean", help="Also take away what others added to objects by hand.")]
 
 
 def run(project_name: str) -> None:
@@ -66,15 +70,26 @@ def bootstrap(
 
 
 @app.command()
-def deploy(releases: Names = None) -> None:
+def deploy(
+    releases: Names = None,
+    *,
+    clean: Clean = False,
+    reviewed: Annotated[
+        str, typer.Option("--yes", metavar="DIGEST", help="Apply what a diff of this digest showed, and nothing else.")
+    ] = "",
+) -> None:
     """Bring the stage to what this checkout says: all of it, or the named parts with what they need.
 
-    Bootstraps what is missing, restarts only what changed, ends with the smoke test. A second deploy does nothing.
+    Bootstraps what is missing, touches only what changed, ends with the smoke test. A second deploy does nothing.
+    On prod it shows the changes first and wants the stage's name typed, or --yes with the digest of a diff.
     """
     began = time.monotonic()
     opened = stage()
+    names = releases or ()
+    if _wants_name(opened.env) and not reviewed:
+        reviewed = _reviewed(opened.diff(names, clean=clean), opened.env)
     with output.progress() as progress:
-        changes = opened.deploy(progress, releases or ())
+        changes = opened.deploy(progress, names, expected=reviewed, clean=clean)
     took = brief(time.monotonic() - began)
     env = opened.env
     if changes:
@@ -82,6 +97,7 @@ def deploy(releases: Names = None) -> None:
     else:
         output.line(f"{env.emoji} {env.stage} is as this checkout says: nothing to do ({took})")
     output.addresses(project().addresses(env))
+    _tell_of_names(opened)
     output.line()
     output.line(f"accounts and passwords, on a terminal:  {_typed(env, 'credentials')}")
     output.line(f"next:  {_typed(env, 'status')}   {_typed(env, 'logs -f')}   {_typed(env, 'destroy')}")
@@ -89,22 +105,21 @@ def deploy(releases: Names = None) -> None:
 
 @app.command()
 def diff(
+    releases: Names = None,
     *,
+    clean: Clean = False,
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help="End with 1 when there are changes, 0 when none.")
     ] = False,
     json: Json = False,
 ) -> None:
     """Show what a deploy would change, and change nothing."""
-    changes = stage().diff()
+    review = stage().diff(releases or (), clean=clean)
     if json:
-        output.as_json([dataclasses.asdict(change) for change in changes])
-    elif changes:
-        for change in changes:
-            _show_change(change)
+        output.as_json(dataclasses.asdict(review))
     else:
-        output.line("nothing would change")
-    if changes and exit_code:
+        _show_review(review)
+    if review.changes and exit_code:
         raise typer.Exit(1)
 
 
@@ -220,14 +235,24 @@ def restore() -> None:
 
 @app.command("add_hosts")
 def add_hosts() -> None:
-    """Add the stage's host names to /etc/hosts."""
-    _no_hosts()
+    """Make the stage's host names known to this machine, in a block of its own in /etc/hosts."""
+    from pl.cluster import hosts
+
+    opened = stage()
+    done = hosts.add(_must_have_names(opened), owner=hosts.owner_of(opened.env))
+    output.line(f"{hosts.FILE} has {', '.join(opened.host_names())}" if done else f"{hosts.FILE} is as it should be")
 
 
 @app.command("remove_hosts")
 def remove_hosts() -> None:
     """Take the stage's host names out of /etc/hosts."""
-    _no_hosts()
+    from pl.cluster import hosts
+
+    env = stage_env()
+    if env.runs_on == "host":
+        _must_have_names(stage())
+    done = hosts.remove(owner=hosts.owner_of(env))
+    output.line(f"{hosts.FILE} has no names of {env.stage} any more" if done else f"{hosts.FILE} has none of its names")
 
 
 _MASK = "••••••"
@@ -238,11 +263,56 @@ def _not_yet(what: str) -> None:
     raise StageUnsupported(f"{what} is not part of this version", why="the stage's data is in its state's folder data/")
 
 
-def _no_hosts() -> None:
-    opened = stage()
-    raise StageUnsupported(
-        f"the stage {opened.env.stage} has no host names to add", why="its addresses name this machine and a port"
-    )
+def _must_have_names(opened: Stage) -> Mapping[str, Sequence[str]]:
+    names = opened.host_names()
+    if not names:
+        raise StageUnsupported(
+            f"the stage {opened.env.stage} has no host names to add", why="its addresses name this machine and a port"
+        )
+    return names
+
+
+def _tell_of_names(opened: Stage) -> None:
+    """Addresses with names work once this machine knows those."""
+    names = opened.host_names()
+    if not names:
+        return
+    from pl.cluster import hosts
+
+    missing = hosts.missing(names)
+    if missing:
+        output.line(f"this machine does not know {', '.join(missing)} yet:  {_typed(opened.env, 'add_hosts')}")
+
+
+def _wants_name(env: StageEnv) -> bool:
+    return bool(getattr(env, "confirm_by_name", False))
+
+
+def _reviewed(review: Review, env: StageEnv) -> str:
+    """The digest of what was shown and agreed to. Raises Declined."""
+    import sys
+
+    _show_review(review)
+    if not review.changes:
+        return review.digest
+    if not sys.stdin.isatty():
+        raise Declined(
+            f"a deploy of {env.stage} wants its name typed, and there is no terminal to ask on",
+            hint=f"review the diff above, then: {_typed(env, f'deploy --yes {review.digest}')}",
+        )
+    typed_name(env.stage, f"This changes {env.stage} as shown above.")
+    return review.digest
+
+
+def _show_review(review: Review) -> None:
+    for change in review.changes:
+        _show_change(change)
+    for remark in review.remarks:
+        output.line(output.coloured(f"left as it is: {remark}", "dim"))
+    if not review.changes:
+        output.line("nothing would change")
+    elif review.digest:
+        output.line(f"digest: {review.digest}")
 
 
 _COLOURS = {"start": "green", "run": "green", "create": "green", "install": "green", "stop": "red", "remove": "red"}

@@ -68,3 +68,14 @@ def confirmed(what: str, *, yes: bool) -> None:
     sys.stderr.flush()
     if sys.stdin.readline().strip() != "yes":
         raise Declined("nothing was done")
+
+
+def typed_name(name: str, what: str) -> None:
+    """Ask for a name before something that must not happen by habit. Raises Declined on anything else."""
+    if not sys.stdin.isatty():
+        raise Declined("this wants a name typed, and there is no terminal to ask on", why=what)
+    output.note(what)
+    sys.stderr.write(f"Type {name} to go on: ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip() != name:
+        raise Declined("nothing was done")

@@ -77,3 +77,5 @@ class ClusterPlatform:
     """By app; the project's own under an empty name."""
     host_names: tuple[str, ...]
     """The names under which the edge answers: for /etc/hosts."""
+    edge: str
+    """The edge's Service: what these names lead to."""

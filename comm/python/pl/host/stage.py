@@ -24,7 +24,7 @@ from pl.host.state import StageState
 from pl.host.supervisor import ProcessInfo, Supervisor, spec_digest
 from pl.host.tail import tailed
 from pl.ports import choose_ports, holder_of, is_free
-from pl.stage import Change, LogLine, Stage, Status, Table
+from pl.stage import Change, LogLine, Review, Stage, Status, Table
 from pl.steps import Progress, Step, run_steps
 
 _READY_POLL_S = 0.02
@@ -71,7 +71,9 @@ class HostStage:
             changes += self._apply(platform, changes, servers, progress)
             return bool(prepared or begun or changes)
 
-    def deploy(self, progress: Progress, names: Sequence[str] = ()) -> tuple[Change, ...]:
+    def deploy(
+        self, progress: Progress, names: Sequence[str] = (), *, expected: str = "", clean: bool = False
+    ) -> tuple[Change, ...]:
         """Bring the stage to what the checkout says and return what was changed; nothing when it was so already.
 
         With ``names``, only those programs and tasks and what they need. Ends with the smoke test, unless nothing
@@ -121,12 +123,15 @@ class HostStage:
 
     # -- what looks at it
 
-    def diff(self) -> tuple[Change, ...]:
+    def diff(self, names: Sequence[str] = (), *, clean: bool = False) -> Review:
         if self.state.exists():
             self.state.check()
         if not self.state.exists() or not secrets.is_complete(self.env):
-            return (Change(name="state", action="run", why="the stage was never bootstrapped"),)
-        return plan(self._platform(), self.state, self.supervisor)
+            return Review(changes=(Change(name="state", action="run", why="the stage was never bootstrapped"),))
+        platform = self._platform()
+        wanted = _with_needs(platform, names)
+        changes = plan(platform, self.state, self.supervisor)
+        return Review(changes=tuple(change for change in changes if change.name in wanted or change.action == "stop"))
 
     def smoke(self) -> str:
         """Prove that the platform works, and say what was done. Raises SmokeFailed, StageDown."""
@@ -155,6 +160,9 @@ class HostStage:
             tables=(Table(header=("program", "state", "health", "up for", "pid", "port"), rows=rows),),
             facts={"programs": found},
         )
+
+    def host_names(self) -> dict[str, tuple[str, ...]]:
+        return {}
 
     def must_exist(self) -> None:
         """Raises StageDown when the stage was never deployed, StateInvalid when its state is not to be used."""
