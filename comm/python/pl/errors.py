@@ -43,6 +43,11 @@
  ├── ``ClusterUnfit``          1   an existing cluster lacks what a deploy needs; all of it at once
  ├── ``HostsUnwritable``       1   /etc/hosts is not to be written, or is damaged
  ├── ``SecretsInvalid``        1   a file of encrypted secrets cannot be used
+ ├── ``ImagesInvalid``         1   a skaffold.yaml makes no sense; all mistakes at once
+ ├── ``ImageInvalid``          1   an image's build context, Dockerfile or entry cannot be used
+ ├── ``BuildFailed``           1   an image could not be built; holds the last lines of the step that failed
+ ├── ``PullFailed``            1   an image is neither in the engine nor to be had
+ ├── ``RegistryAway``          1   a registry does not answer, or wants a login
  ├── ``PlanChanged``           1   a deploy would do something else by now than was reviewed
  ├── ``Declined``              1   asked, and the answer was no
  └── ``Interrupted``         130   Ctrl-C, and what it left unfinished
@@ -374,6 +379,52 @@ class PlanChanged(PlError):
             "a deploy would do something else than what was reviewed",
             why=f"reviewed: {reviewed}\nnow:      {found}",
             hint=hint,
+        )
+
+
+class ImagesInvalid(PlError):
+    """A skaffold.yaml makes no sense. ``mistakes`` names each with its place."""
+
+    def __init__(self, file: str, mistakes: Sequence[str]) -> None:
+        self.mistakes = tuple(mistakes)
+        super().__init__(f"{file} cannot be used", why="\n".join(self.mistakes), hint="mend the named entries")
+
+
+class ImageInvalid(PlError):
+    """An image's build context, its Dockerfile or its entry cannot be used."""
+
+    def __init__(self, image: str, *, why: str) -> None:
+        super().__init__(
+            f"the image {image} cannot be built as it is described", why=why, hint="mend that, then repeat"
+        )
+
+
+class BuildFailed(PlError):
+    """An image could not be built."""
+
+    def __init__(self, image: str, *, why: str, hint: str = "") -> None:
+        super().__init__(f"the image {image} could not be built", why=why, hint=hint)
+
+
+class PullFailed(PlError):
+    """An image is not in the engine, and it could not be pulled either."""
+
+    def __init__(self, image: str, *, why: str) -> None:
+        super().__init__(
+            f"{image} is not in the Docker engine and could not be pulled",
+            why=why,
+            hint=f"mend that, or bring it there otherwise (docker load), then repeat; to try: docker pull {image}",
+        )
+
+
+class RegistryAway(PlError):
+    """A registry does not answer, or does not let us in."""
+
+    def __init__(self, registry: str, *, why: str, hint: str = "") -> None:
+        super().__init__(
+            f"the registry {registry} cannot be used",
+            why=why,
+            hint=hint or "see whether it runs and can be reached from here, then repeat",
         )
 
 

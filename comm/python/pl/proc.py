@@ -10,7 +10,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -121,6 +121,41 @@ def start_detached(argv: Sequence[str | Path], *, env: Mapping[str, str], cwd: P
         except FileNotFoundError as error:
             raise _missing(words, cwd, error) from None
     return child.pid
+
+
+def follow(argv: Sequence[str | Path], *, env: Mapping[str, str], cwd: Path, on_line: Callable[[str], None]) -> Result:
+    """Run a program to its end, with each line that it says told as it comes; errors are in ``stdout``, too.
+
+    Raises CommandMissing.
+    """
+    import subprocess
+
+    words = [str(word) for word in argv]
+    try:
+        child = subprocess.Popen(
+            words,
+            env=dict(env),
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+    except FileNotFoundError as error:
+        raise _missing(words, cwd, error) from None
+    said: list[str] = []
+    try:
+        assert child.stdout is not None  # noqa: S101
+        for line in child.stdout:
+            said.append(line)
+            on_line(line.rstrip("\n"))
+    except BaseException:
+        child.kill()
+        raise
+    finally:
+        status = child.wait()
+    return Result(argv=tuple(words), status=status, stdout="".join(said), stderr="")
 
 
 class Running:
