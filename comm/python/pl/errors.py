@@ -329,7 +329,7 @@ class ReleaseFailed(PlError):
         self.outcome = outcome
         self.logs = logs
         super().__init__(
-            f"{release}: {cause}",
+            cause,
             why="\n".join(part for part in (detail.rstrip(), outcome) if part),
             hint=f"logs: {logs}" if logs else "",
         )

@@ -14,7 +14,8 @@ from pl.release.fields import Ref
 
 _AT_ONCE_S = 0.0
 _SHORT_S = 3.0
-_LONG_S = 8.0
+_LONG_S = 6.0
+_PULL_S = 12.0  # since the pod came: a registry that was away for a moment is asked again after ten
 
 _NEVER_PULLS = (
     "not found",
@@ -25,6 +26,7 @@ _NEVER_PULLS = (
     "no match for platform",
 )
 _IMAGE_REASONS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
+_PULL_REASONS = frozenset({"ErrImagePull", "ImagePullBackOff"})
 _START_REASONS = frozenset(
     {"CreateContainerConfigError", "CreateContainerError", "RunContainerError", "StartError", "ContainerCannotRun"}
 )
@@ -46,15 +48,17 @@ class Snapshot:
 
 @dataclass(frozen=True, kw_only=True)
 class Before:
-    """What was there before: pods by uid, and how often each event had come."""
+    """What was there before: pods and Jobs by uid, and how often each event had come."""
 
     pods: frozenset[str] = frozenset()
+    jobs: frozenset[str] = frozenset()
     events: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> Before:
         return cls(
             pods=frozenset(_uid(pod) for pod in snapshot.pods),
+            jobs=frozenset(_uid(job) for job in snapshot.jobs),
             events={_uid(event): _count(event) for event in snapshot.events},
         )
 
@@ -63,12 +67,15 @@ class Before:
 class Symptom:
     """Something wrong. It is a cause when it lasted ``patience_s``; None is for what is normal until the very end.
 
-    ``pod`` and ``container`` are whose log says more, ``previous`` whether that of the run before.
+    ``since`` is the key of a pod when the time counts from its coming. ``detail`` are the cluster's own words; ``pod``
+    and ``container`` are whose log says more, ``previous`` whether that of the run before.
     """
 
     key: str
     what: str
     patience_s: float | None
+    since: str = ""
+    detail: str = ""
     pod: str = ""
     container: str = ""
     previous: bool = False
@@ -86,22 +93,27 @@ def pods_of(snapshot: Snapshot, family: frozenset[Ref], before: Before) -> list[
     ]
 
 
+def pod_key(pod: Object) -> str:
+    """What a pod is called where it is noted when things came."""
+    return f"pod {_uid(pod)}"
+
+
 def symptoms(snapshot: Snapshot, family: frozenset[Ref], before: Before) -> list[Symptom]:
     """All that is wrong with a release whose objects, hooks among them, are ``family``; the most telling first."""
     events = _new_events(snapshot, before)
     pods = pods_of(snapshot, family, before)
     found = [
-        *_of_jobs(snapshot, family, pods),
+        *_of_jobs(snapshot, family, before, pods),
         *_of_refused_pods(snapshot, family, events),
         *(symptom for pod in pods for symptom in _of_pod(pod, snapshot, events)),
     ]
     return sorted(found, key=lambda symptom: symptom.patience_s is None)
 
 
-def _of_jobs(snapshot: Snapshot, family: frozenset[Ref], pods: Iterable[Object]) -> Iterator[Symptom]:
+def _of_jobs(snapshot: Snapshot, family: frozenset[Ref], before: Before, pods: Iterable[Object]) -> Iterator[Symptom]:
     for job in snapshot.jobs:
         name = job["metadata"]["name"]
-        if ("Job", name) not in _named(family):
+        if ("Job", name) not in _named(family) or _uid(job) in before.jobs:
             continue
         failed = next((one for one in _conditions(job) if one["type"] == "Failed" and one["status"] == "True"), None)
         if failed is None:
@@ -145,7 +157,7 @@ def _of_pod(pod: Object, snapshot: Snapshot, events: list[Object]) -> Iterator[S
     if status.get("phase") in ("Succeeded", "Failed"):
         return
     for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
-        yield from _of_container(name, container)
+        yield from _of_container(pod, container)
     for event in own:
         if event.get("reason") in _MOUNT_EVENTS | _SANDBOX_EVENTS and status.get("phase") == "Pending":
             yield Symptom(
@@ -178,39 +190,42 @@ def _of_scheduling(pod: Object, snapshot: Snapshot, own: list[Object], events: l
     )
 
 
-def _of_container(pod: str, container: Object) -> Iterator[Symptom]:
-    called, state = container["name"], container.get("state") or {}
+def _of_container(pod: Object, container: Object) -> Iterator[Symptom]:
+    name, called, state = pod["metadata"]["name"], container["name"], container.get("state") or {}
     waiting, ended = state.get("waiting") or {}, state.get("terminated") or {}
     reason, message = waiting.get("reason", ""), waiting.get("message", "")
     restarts = container.get("restartCount", 0)
-    who = f"Pod/{pod}, container {called}"
+    who = f"Pod/{name}, container {called}"
     if reason in _IMAGE_REASONS:
-        hopeless = reason != "ErrImagePull" or any(words in message for words in _NEVER_PULLS)
+        hopeless = reason not in _PULL_REASONS or any(words in message for words in _NEVER_PULLS)
         yield Symptom(
-            key=f"image {pod} {called}",
-            what=f"{reason}: the image {container.get('image')} cannot be had ({who}): {message}",
-            patience_s=_AT_ONCE_S if hopeless else _SHORT_S,
+            key=f"image {name} {called}",
+            # The two alternate, and the second one is what people know.
+            what=f"{'ImagePullBackOff' if reason in _PULL_REASONS else reason}: the image {container.get('image')} "
+            f"cannot be pulled ({who})",
+            detail=message,
+            patience_s=_AT_ONCE_S if hopeless else _PULL_S,
+            since=pod_key(pod),
         )
     elif reason in _START_REASONS:
-        yield Symptom(key=f"start {pod} {called}", what=f"{reason}: {message} ({who})", patience_s=_SHORT_S)
+        yield Symptom(key=f"start {name} {called}", what=f"{reason}: {message} ({who})", patience_s=_SHORT_S)
     elif reason == "CrashLoopBackOff" or (ended.get("exitCode") and restarts):
         last = ended or (container.get("lastState") or {}).get("terminated") or {}
         yield Symptom(
-            key=f"crash {pod} {called}",
+            key=f"crash {name} {called}",
             what=f"CrashLoop: {who} ends with {_ending(last)}, and did so {restarts + 1} times",
             patience_s=_AT_ONCE_S,
-            pod=pod,
+            pod=name,
             container=called,
             # While it waits, the log is still that of the run that ended.
-            previous=False,
         )
     elif state.get("running") and restarts >= 2:
         last = (container.get("lastState") or {}).get("terminated") or {}
         yield Symptom(
-            key=f"crash {pod} {called}",
+            key=f"crash {name} {called}",
             what=f"CrashLoop: {who} ended with {_ending(last)} {restarts} times",
             patience_s=_SHORT_S,
-            pod=pod,
+            pod=name,
             container=called,
             previous=True,
         )

@@ -192,7 +192,7 @@ def _decided(one: _Compared, standings: Sequence[Standing], namespace: str, *, r
         if not changes.is_same(deployed, rendered):
             action, why = "upgrade", f"it renders to something else than revision {one.revision}"
             found += changes.of_hooks(deployed, rendered, namespace) + changes.removed(deployed, rendered, namespace)
-        elif found:
+        elif found or any(standing.refusal for standing in standings):
             action, why = "restore", f"live objects are not as in revision {one.revision}"
         elif remove_additions and any(standing.additions for standing in standings):
             action, why = "clean", "somebody added fields by hand"

@@ -11,7 +11,7 @@ from pl.release.helm import Helm
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """``folder``, in the stage's state, holds renders (they may go at any time), logs of failures, helm's process ids."""
+    """``folder``, in the stage's state, holds renders (they may go any time), logs of failures, helm's process ids."""
 
     api: Api
     helm: Helm

@@ -1,7 +1,7 @@
 """Looks at a namespace while a release is on its way, names why it does not come up, and keeps the logs.
 
 It asks for the whole of what it judges every time, and does not follow changes: nothing is missed when the server
-restarts, and twenty pods are a few milliseconds. Which pods are the release's follows from who owns them, not from labels.
+restarts, and twenty pods are a few milliseconds. Which pods are the release's follows from who owns them, not labels.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pl.cluster.api import Object
 from pl.errors import ApiRefused, ClusterAway, WatchLost
-from pl.release.causes import Before, Snapshot, Symptom, pods_of, symptoms
+from pl.release.causes import Before, Snapshot, Symptom, pod_key, pods_of, symptoms
 from pl.release.fields import Ref
 from pl.release.target import Target
 
@@ -43,15 +43,22 @@ class Cause:
 
 
 class Watch:
-    """Begun before anything is changed: pods and events that are there then are not the release's doing."""
+    """Begun before anything is changed: pods and events that are there then are not the release's doing.
 
-    def __init__(self, target: Target, release: str, objects: Iterable[Object]) -> None:
+    With ``judges_old_pods``, for a release that is only waited for, pods that are there are judged as well.
+    """
+
+    def __init__(
+        self, target: Target, release: str, objects: Iterable[Object], *, judges_old_pods: bool = False
+    ) -> None:
         self._target = target
         self._release = release
         self._family = frozenset(Ref.of(obj, target.namespace) for obj in objects)
         self._seen: dict[str, float] = {}
         self._last = self._snapshot()
         self._before = Before.of(self._last)
+        if judges_old_pods:
+            self._before = replace(self._before, pods=frozenset())
         self.blind = ""
         """Why it could not look, the last time that it could not."""
 
@@ -65,9 +72,12 @@ class Watch:
             return None
         now = time.monotonic()
         found = symptoms(self._last, self._family, self._before)
-        self._seen = {symptom.key: self._seen.get(symptom.key, now) for symptom in found}
+        pods = pods_of(self._last, self._family, self._before)
+        keys = [*(symptom.key for symptom in found), *(pod_key(pod) for pod in pods)]
+        self._seen = {key: self._seen.get(key, now) for key in keys}
         for symptom in found:
-            if symptom.patience_s is not None and now - self._seen[symptom.key] >= symptom.patience_s:
+            lasted_s = now - self._seen[symptom.since or symptom.key]
+            if symptom.patience_s is not None and lasted_s >= symptom.patience_s:
                 return self._cause(symptom)
         return None
 
@@ -111,7 +121,7 @@ class Watch:
 
     def _cause(self, symptom: Symptom) -> Cause:
         if not symptom.container:
-            return Cause(what=symptom.what)
+            return Cause(what=symptom.what, detail=symptom.detail)
         lines = self._log(symptom.pod, symptom.container, previous=symptom.previous, tail_lines=_TAIL_LINES)
         return Cause(what=symptom.what, detail="\n".join(lines))
 
