@@ -212,13 +212,15 @@ class Api:
         *,
         previous: bool = False,
         tail_lines: int | None = None,
+        since: str = "",
         follow: bool = False,
         timestamps: bool = False,
     ) -> Stream[bytes]:
         """A container's log, line by line without the line's end; with ``follow``, until it ends.
 
-        ``previous`` is that of the container before its last restart: status 400 where there was none. The stream
-        raises WatchLost where the connection broke.
+        ``previous`` is that of the container before its last restart: status 400 where there was none. ``since`` is a
+        time as in the log's timestamps; the cluster forgets its fraction of a second. The stream raises WatchLost
+        where the connection broke.
         """
         path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/log"
         target = _target(
@@ -226,6 +228,7 @@ class Api:
             container=container,
             previous="true" if previous else "",
             tailLines="" if tail_lines is None else str(tail_lines),
+            sinceTime=since,
             follow="true" if follow else "",
             timestamps="true" if timestamps else "",
         )
