@@ -48,6 +48,7 @@
  ├── ``BuildFailed``           1   an image could not be built; holds the last lines of the step that failed
  ├── ``PullFailed``            1   an image is neither in the engine nor to be had
  ├── ``RegistryAway``          1   a registry does not answer, or wants a login
+ ├── ``LockLost``              1   another deploy took the namespace over in the middle of this one
  ├── ``PlanChanged``           1   a deploy would do something else by now than was reviewed
  ├── ``Declined``              1   asked, and the answer was no
  └── ``Interrupted``         130   Ctrl-C, and what it left unfinished
@@ -369,6 +370,17 @@ class HostsUnwritable(PlError):
 
 class SecretsInvalid(PlError):
     """A file of encrypted secrets cannot be used."""
+
+
+class LockLost(PlError):
+    """The Lease that keeps two deploys apart went to another: this one could not renew it in time."""
+
+    def __init__(self, lease: str, taken_by: str) -> None:
+        super().__init__(
+            "another deploy took the namespace over in the middle of this one",
+            why=f"the Lease {lease} is held by {taken_by}",
+            hint="wait for that one, then look at diff and deploy again",
+        )
 
 
 class PlanChanged(PlError):

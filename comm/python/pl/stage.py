@@ -36,8 +36,8 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True)
 class Review:
-    """What a deploy would do. ``digest`` stands for all of it, for those who apply exactly what was reviewed; a stage may
-    have none. ``remarks`` is what a deploy would leave as it is, and somebody should know of.
+    """What a deploy would do. ``digest`` stands for all of it, for who applies exactly what was reviewed, if the stage
+    has such a thing. ``remarks`` is what a deploy would leave as it is, and somebody should know of.
     """
 
     changes: tuple[Change, ...]
@@ -73,7 +73,8 @@ class LogLine:
 class Stage(Protocol):
     """A stage of a project. All methods raise PlError for what a user can mend."""
 
-    env: StageEnv
+    @property
+    def env(self) -> StageEnv: ...
 
     def bootstrap(self, progress: Progress, *, new_ports: bool = False) -> bool:
         """State and servers, without the platform. Whether anything had to be done."""
