@@ -21,6 +21,7 @@ from pl.cluster import identity, kind_config, kind_record
 from pl.cluster.api import Api
 from pl.cluster.engine import Container, Engine, name_of, published_ports, runs
 from pl.cluster.kind_config import KindConfig
+from pl.cluster.kind_network import KindNetwork
 from pl.cluster.kind_record import KindRecord
 from pl.cluster.local_registry import LocalRegistry
 from pl.cluster.readiness import moment, why_not_ready
@@ -84,7 +85,7 @@ class KindCluster:
         with self._changing(check=False):
             self._remove_nodes(self._nodes())
             self._registry().remove(with_data=True)
-            self._remove_network()
+            self._network().remove()
             self.state.remove()
         return True
 
@@ -125,7 +126,7 @@ class KindCluster:
             found.append(f"the container {registry.name}: the cluster's registry")
         if self._engine.inspect("volume", registry.volume):
             found.append(f"the volume {registry.volume}: the images that were pushed there")
-        if self._engine.inspect("network", self.env.cluster):
+        if self._network().exists():
             found.append(f"the network {self.env.cluster}")
         if os.path.lexists(self.state.folder):
             found.append(f"the directory {self.state.folder}: kubeconfig, generated secrets and ports")
@@ -180,7 +181,10 @@ class KindCluster:
 
     def _registry(self) -> LocalRegistry:
         env = self.env
-        return LocalRegistry(self._engine, cluster=env.cluster, image=env.registry_image, port=env.registry_port)
+        return LocalRegistry(self._engine, self._network(), image=env.registry_image, port=env.registry_port)
+
+    def _network(self) -> KindNetwork:
+        return KindNetwork(self._engine, self.env.cluster)
 
     # -- what is to be done
 
@@ -189,13 +193,12 @@ class KindCluster:
         config = kind_config.rendered(self.env.kind_config, self.env.exports())
         nodes, record = self._nodes(), self._record()
         self._must_not_be_unknown(nodes, record)
+        self._network().ensure()
         if nodes and record is not None and record.phase == "made":
             steps = self._kept_steps(nodes, record, config)
-            steps += self._registry_steps(after=())
         else:
             steps = [self._making_step(nodes, record, config)]
-            # A new cluster may come with a new network.
-            steps += self._registry_steps(after=("cluster",))
+        steps += self._registry_steps()
         begun = {step.name for step in steps}
         if begun & {"cluster", "registry"} or self._untaught(nodes, record):
             needs = tuple(begun & {"cluster", "registry"})
@@ -234,7 +237,7 @@ class KindCluster:
             return [Step(name="cluster", run=self._wait_ready)]
         return []
 
-    def _registry_steps(self, after: tuple[str, ...]) -> list[Step]:
+    def _registry_steps(self) -> list[Step]:
         registry = self._registry()
         container = registry.container()
         if container is not None and registry.fits(container) and runs(container) and registry.answers():
@@ -243,10 +246,8 @@ class KindCluster:
             self._must_be_free((registry.port,), "the registry")
 
         def run() -> str:
-            # Looked at anew: its network may have been made anew with the cluster.
-            now = registry.container()
-            if now is not None and registry.fits(now):
-                if not runs(now):
+            if container is not None and registry.fits(container):
+                if not runs(container):
                     registry.start()
                 registry.wait(self._interrupted)
                 return "started again"
@@ -256,7 +257,7 @@ class KindCluster:
             registry.wait(self._interrupted)
             return f"127.0.0.1:{registry.port}"
 
-        return [Step(name="registry", run=run, needs=after)]
+        return [Step(name="registry", run=run)]
 
     # -- making and starting
 
@@ -322,20 +323,18 @@ class KindCluster:
         return "started again"
 
     def _teach(self) -> str:
-        """Every node is told where the registry is now."""
+        """Every node is told where the registry is."""
         registry, record = self._registry(), self._record()
-        rule = registry.pull_rule(registry.address_inside())
-        taught: dict[str, str] = {}
-        for node in self._nodes():
-            registry.teach(node, rule)
-            taught[str(node["Id"])] = _digest_of(registry, rule)
+        nodes = self._nodes()
+        for node in nodes:
+            registry.teach(node)
         if record is not None:
+            taught = {str(node["Id"]): _digest_of(registry) for node in nodes}
             kind_record.write(self.state.record, replace(record, taught=taught))
         return ""
 
     def _untaught(self, nodes: Sequence[Container], record: KindRecord | None) -> bool:
-        registry = self._registry()
-        wanted = _digest_of(registry, registry.pull_rule(registry.address_inside()))
+        wanted = _digest_of(self._registry())
         taught = record.taught if record else {}
         return any(taught.get(str(node["Id"])) != wanted for node in nodes)
 
@@ -351,12 +350,13 @@ class KindCluster:
             if stopped or time.monotonic() > deadline:
                 reason = f"ended: {', '.join(stopped)}" if stopped else f"does not work: {why}"
                 name = stopped[0] if stopped else f"{self.env.cluster}-control-plane"
-                log = self._engine.run("logs", "--tail", "15", name, check=False)
+                journal = ("journalctl", "--unit", "kubelet", "--no-pager", "--lines", "15")
+                log = self._engine.run("exec", name, *journal, check=False)
                 raise ServerFailed(
                     f"the cluster {self.env.cluster}",
                     reason,
-                    log.stdout + log.stderr,
-                    hint=f"docker exec {name} journalctl -u kubelet",
+                    log.stdout or log.stderr,
+                    hint=f"docker exec {name} journalctl --unit kubelet",
                 )
             time.sleep(_POLL_S)
 
@@ -391,20 +391,6 @@ class KindCluster:
         """With the anonymous volumes in which they keep everything."""
         if nodes:
             self._engine.run("rm", "--force", "--volumes", *(name_of(node) for node in nodes))
-
-    def _remove_network(self) -> None:
-        network = self._engine.inspect("network", self.env.cluster)
-        if network is None:
-            return
-        others = sorted(str(item["Name"]) for item in (network.get("Containers") or {}).values())
-        if others:
-            raise ServerFailed(
-                f"the network {self.env.cluster}",
-                "cannot be removed",
-                f"it is used by {', '.join(others)}",
-                hint=f"end that, then {self.env.code}.destroy again",
-            )
-        self._engine.run("network", "rm", self.env.cluster)
 
     # -- ports
 
@@ -441,5 +427,6 @@ class KindCluster:
         return kind_record.read(self.state.record)
 
 
-def _digest_of(registry: LocalRegistry, rule: str) -> str:
-    return text_digest(str(registry.port), rule)
+def _digest_of(registry: LocalRegistry) -> str:
+    """Of what a node is told of the registry."""
+    return text_digest(str(registry.port), registry.pull_rule())

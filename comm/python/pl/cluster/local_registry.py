@@ -10,6 +10,7 @@ import threading
 import time
 
 from pl.cluster.engine import Container, Engine, name_of, published_ports, runs
+from pl.cluster.kind_network import KindNetwork
 from pl.errors import CommandFailed, Interrupted, ServerFailed
 
 INNER_PORT = 5000
@@ -21,34 +22,35 @@ _ANSWER_TIMEOUT_S = 5.0
 
 
 class LocalRegistry:
-    """The registry of one kind cluster. ``owner`` is the label by which it is found."""
+    """The registry of one kind cluster."""
 
-    def __init__(self, engine: Engine, *, cluster: str, image: str, port: int) -> None:
+    def __init__(self, engine: Engine, network: KindNetwork, *, image: str, port: int) -> None:
         self._engine = engine
-        self._cluster = cluster
+        self._network = network
         self._image = image
         self.port = port
-        self.name = f"{cluster}-registry"
+        self.name = f"{network.name}-registry"
         self.volume = self.name
-        self.network = cluster
 
     def container(self) -> Container | None:
         return self._engine.inspect("container", self.name)
 
     def fits(self, container: Container) -> bool:
         """Whether the container is what would be made now; its volume goes over to the next one if it is not."""
-        networks = container["NetworkSettings"]["Networks"] or {}
+        network = (container["NetworkSettings"]["Networks"] or {}).get(self._network.name) or {}
+        address = (network.get("IPAMConfig") or {}).get("IPv4Address")
         return (
             container["Config"]["Image"] == self._image
             and published_ports(container) == (self.port,)
-            and self.network in networks
+            and address == self._network.registry_address()
         )
 
     def make(self) -> None:
         """Raises CommandFailed."""
         self._engine.run(
-            *("run", "--detach", "--name", self.name, "--network", self.network, "--restart", "unless-stopped"),
-            *("--label", f"plasma.cluster={self._cluster}"),
+            *("run", "--detach", "--name", self.name, "--restart", "unless-stopped"),
+            *("--network", self._network.name, "--ip", self._network.registry_address()),
+            *("--label", f"plasma.cluster={self._network.name}"),
             *("--publish", f"127.0.0.1:{self.port}:{INNER_PORT}", "--volume", f"{self.volume}:{_DATA}"),
             *("--env", "OTEL_TRACES_EXPORTER=none"),  # version 3 sends traces to nobody, and logs that nobody took them
             self._image,
@@ -88,28 +90,19 @@ class LocalRegistry:
                 )
             time.sleep(_POLL_S)
 
-    def address_inside(self) -> str:
-        """Its address on the cluster's network, empty while it does not run."""
-        container = self.container()
-        networks = (container or {}).get("NetworkSettings", {}).get("Networks") or {}
-        return str((networks.get(self.network) or {}).get("IPAddress") or "")
+    def pull_rule(self) -> str:
+        """What containerd on a node is to know, for images named by ``127.0.0.1:PORT``."""
+        host = f"http://{self._network.registry_address()}:{INNER_PORT}"
+        return f'server = "{host}"\n\n[host."{host}"]\n  capabilities = ["pull", "resolve"]\n'
 
-    def pull_rule(self, address: str) -> str:
-        """What containerd on a node is to know, for images named by ``127.0.0.1:PORT``.
-
-        By address first: names are not resolved on every engine. By name as well: addresses change when an engine
-        starts its containers in another order.
-        """
-        hosts = [f"http://{host}:{INNER_PORT}" for host in (address, self.name) if host]
-        rules = "".join(f'\n[host."{host}"]\n  capabilities = ["pull", "resolve"]\n' for host in hosts)
-        return f'server = "{hosts[-1]}"\n{rules}'
-
-    def teach(self, node: Container, rule: str) -> None:
+    def teach(self, node: Container) -> None:
         """Give a node the rule; containerd reads it at the next pull. Raises CommandFailed."""
         folder = f"{_CERTS}/127.0.0.1:{self.port}"
         script = 'mkdir -p "$1" && cat > "$1/.new" && mv "$1/.new" "$1/hosts.toml"'
         try:
-            self._engine.run("exec", "--interactive", name_of(node), "sh", "-c", script, "sh", folder, input=rule)
+            self._engine.run(
+                "exec", "--interactive", name_of(node), "sh", "-c", script, "sh", folder, input=self.pull_rule()
+            )
         except CommandFailed as error:
             raise ServerFailed(
                 name_of(node), "could not be told of the registry", error.output, hint=f"docker logs {name_of(node)}"
