@@ -3,8 +3,8 @@
     python3 bootstrap.py RIGHTS_JSON KEYS_FOLDER [ENDPOINT] [--once]
 
 RIGHTS_JSON is ``{"region": NAME, "buckets": {"originals": NAME, "thumbnails": NAME}, "identities": [{"name": NAME,
-"originals": [VERB...], "thumbnails": [VERB...]}]}`` with the verbs get, put, delete and list. KEYS_FOLDER holds files, as
-a mounted Secret: ``root-user``, ``root-password``, and for each identity ``NAME-access-key`` and ``NAME-secret-key``.
+"originals": [VERB...], "thumbnails": [VERB...]}]}`` with the verbs get, put, delete and list. KEYS_FOLDER holds files,
+as a mounted Secret: ``root-user``, ``root-password``, and for each identity ``NAME-access-key`` and ``NAME-secret-key``.
 
 It may be run any number of times: what is there stays. An identity whose access key changed loses the old one. It goes
 to a server in the same pod: MinIO's bulk import takes secret keys as they are, and they must cross no network.
@@ -56,7 +56,13 @@ class Server:
         self._secret_key = secret_key
 
     def ask(
-        self, method: str, path: str, query: Mapping[str, str] | None = None, body: bytes = b"", *, fine: tuple[int, ...] = (200, 204)
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        *,
+        fine: tuple[int, ...] = (200, 204),
     ) -> tuple[int, bytes]:
         """Status and body. Raises OSError when nobody answers, Refused for a status that is not ``fine``."""
         words = "&".join(f"{_quoted(k)}={_quoted(v)}" for k, v in sorted((query or {}).items()))
@@ -96,7 +102,7 @@ def _quoted(text: str) -> str:
 
 
 def policy(identity: Mapping[str, Any], buckets: Mapping[str, str]) -> dict[str, Any]:
-    """What the identity may do. It may not administer itself either: MinIO lets a user make keys of its own by default."""
+    """What the identity may do. Not even administer itself: by default MinIO lets a user make keys of its own."""
     statements: list[dict[str, Any]] = [{"Effect": "Deny", "Action": ["admin:*"]}]
     for alias, bucket in buckets.items():
         for verb in identity[alias]:
@@ -166,10 +172,11 @@ def _wait(server: Server) -> None:
     while True:
         try:
             server.ask("GET", "/")
-            return
         except (OSError, http.client.HTTPException, Refused) as error:
             if time.monotonic() > deadline:
                 raise SystemExit(f"The server does not take its root user's requests: {error}") from None
+        else:
+            return
         time.sleep(0.2)
 
 
