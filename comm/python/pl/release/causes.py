@@ -219,7 +219,7 @@ def _of_container(pod: Object, container: Object) -> Iterator[Symptom]:
             container=called,
             # While it waits, the log is still that of the run that ended.
         )
-    elif state.get("running") and restarts >= 2:
+    elif "running" in state and restarts >= 2:
         last = (container.get("lastState") or {}).get("terminated") or {}
         yield Symptom(
             key=f"crash {name} {called}",

@@ -37,18 +37,13 @@ class Helm:
 
     def start_upgrade(self, release: str, chart: Path, values: str, *, timeout_s: float) -> proc.Running:
         """Install or upgrade a release; when that fails or is interrupted, helm takes it back."""
-        words: list[str | Path] = [
-            "upgrade",
-            release,
-            chart,
-            "--install",
-            "--values",
-            "-",
-            *self._labels(),
-            "--hide-notes",
-        ]
+        words = self.upgrade_words(release, chart, timeout_s=timeout_s)
+        return proc.start_tied(self._argv(words), env=self._variables(), input=values)
+
+    def upgrade_words(self, release: str, chart: Path, *, timeout_s: float) -> list[str | Path]:
+        words: list[str | Path] = ["upgrade", release, chart, "--install", "--values", "-", *self._labels()]
         words += ["--rollback-on-failure"] if self._major >= 4 else ["--atomic"]
-        return proc.start_tied(self._argv([*words, *self._waiting(timeout_s)]), env=self._variables(), input=values)
+        return [*words, *self._waiting(timeout_s)]
 
     def start_rollback(self, release: str, revision: int, *, timeout_s: float) -> proc.Running:
         words = ["rollback", release, str(revision), *self._waiting(timeout_s)]

@@ -14,7 +14,7 @@ from pl.release.fields import ABSENT, Path, Ref
 MASK = "••••••"
 
 _NAME = re.compile(
-    r"passw|passphrase|secret|token|credential|private|(^|[_.-]|(?<=[a-z]))(api|access)?_?keys?($|[_.-])", re.I
+    r"(?i:passw|passphrase|secret|token|credential|private)|(?:^|[_.-])(?i:(api|access)?keys?)(?:$|[_.-])|[a-z]Keys?$"
 )
 _INLINE = re.compile(r"(?i)((?:passw\w*|secret\w*|token|\w*key)\s*[=:]\s*[\"']?)([^\s\"',;]+)")
 _URL = re.compile(r"(://[^\s/:@]*:)[^\s/@]+@")

@@ -112,7 +112,7 @@ def plan(
     ``references`` are those of the project's images by name, ``digests`` those of its SecretObjects. Raises
     ReleaseInvalid, UsageError for a name that is none, and what the API raises.
     """
-    wanted = _with_needs(platform.releases, names)
+    wanted = with_needs(platform.releases, names)
     _check_references(platform, wanted, references)
     found = histories(target.api, target.namespace)
 
@@ -240,7 +240,7 @@ def _status(history: History | None) -> str:
     return f"{history.latest.number} {history.latest.status}" if history else ""
 
 
-def _with_needs(releases: Sequence[Release], names: Sequence[str]) -> list[Release]:
+def with_needs(releases: Sequence[Release], names: Sequence[str]) -> list[Release]:
     by_name = {release.name: release for release in releases}
     unknown = [name for name in names if name not in by_name]
     if unknown:
