@@ -239,7 +239,10 @@ def add_hosts() -> None:
     from pl.cluster import hosts
 
     opened = stage()
-    done = hosts.add(_must_have_names(opened), owner=hosts.owner_of(opened.env))
+    names, owner = _must_have_names(opened), hosts.owner_of(opened.env)
+    for remark in hosts.conflicts(names, owner=owner):
+        output.line(remark)
+    done = hosts.add(names, owner=owner)
     output.line(f"{hosts.FILE} has {', '.join(opened.host_names())}" if done else f"{hosts.FILE} is as it should be")
 
 
