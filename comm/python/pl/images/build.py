@@ -135,7 +135,7 @@ def _failure(name: str, registry: str, output: str) -> PlError:
     if not lines:
         lines = [line for line in output.splitlines() if line.strip() and not _NOISE.match(line)][-_LINES_OF_STEP:]
     hint = ""
-    if "no space left on device" in output:
+    if "no space left on device" in output.lower():
         hint = "docker system df says what takes the engine's disk; docker builder prune frees the cache of builds"
     return BuildFailed(name, why="\n".join(lines), hint=hint)
 

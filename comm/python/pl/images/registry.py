@@ -15,7 +15,7 @@ _KINDS = (
     "application/vnd.docker.distribution.manifest.list.v2+json",
     "application/vnd.docker.distribution.manifest.v2+json",
 )
-_ABSENT = ("no such manifest", "manifest unknown", "name unknown", "not found")
+_ABSENT = ("not found", "manifest unknown", "name unknown")
 
 
 def holds(reference: str, engine: Engine) -> bool:
@@ -51,9 +51,8 @@ def _on_this_machine(host: str) -> bool:
 
 
 def _known_to_client(reference: str, host: str, engine: Engine) -> bool:
-    insecure = ["--insecure"] if _on_this_machine(host) else []
     try:
-        engine.run("manifest", "inspect", *insecure, reference)
+        engine.run("buildx", "imagetools", "inspect", "--raw", reference)
     except CommandFailed as error:
         if any(word in error.output.lower() for word in _ABSENT):
             return False

@@ -1,4 +1,4 @@
-"""What a deploy would do, decided from what helm keeps and what is live. The cluster here answers, and takes no writes."""
+"""What a deploy would do, decided from what helm keeps and what is live. This cluster answers and takes no writes."""
 
 import base64
 import copy
