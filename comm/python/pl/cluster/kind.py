@@ -152,7 +152,7 @@ class KindCluster:
         """The directory, the secrets and the ports. Returns whether any was missing."""
         new = not self.state.exists()
         self.state.create()
-        made = secrets.generate_missing(self.env)
+        made = secrets.provide(self.env)
         first = not ports_file(self.env.state).exists()
         if first or new_ports:
             self._choose_ports(again=new_ports)

@@ -222,7 +222,7 @@ class HostStage:
         """The directory, the secrets and the ports. Returns whether any was missing."""
         new = not self.state.exists()
         self.state.create()
-        made = secrets.generate_missing(self.env)
+        made = secrets.provide(self.env)
         choose = new_ports or not ports_file(self.env.state).exists()
         if choose:
             if self.supervisor.is_up():
