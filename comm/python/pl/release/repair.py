@@ -48,7 +48,11 @@ def remove(target: Target, release: str, history: History, *, timeout_s: float, 
     result = ended(target, target.helm.start_uninstall(release, timeout_s=timeout_s), interrupted)
     if result.status != 0:
         raise ReleaseStuck(f"{release} could not be removed", why=result.stderr or result.stdout)
-    # helm forgets them: they are no part of a release.
+    remove_hooks(target, hooks)
+
+
+def remove_hooks(target: Target, hooks: Iterable[Object]) -> None:
+    """Remove what hooks of a release that is gone have left: helm forgets them, they are no part of a release."""
     for hook in hooks:
         _delete_hook(target, hook, only_unfinished=False)
 

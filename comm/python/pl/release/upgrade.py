@@ -19,7 +19,7 @@ from pl.release.deployed import histories
 from pl.release.helm import values_text
 from pl.release.plan import ReleasePlan
 from pl.release.readiness import WORKLOADS, why_not_ready
-from pl.release.repair import end_jobs, repair
+from pl.release.repair import end_jobs, remove_hooks, repair
 from pl.release.running import noted
 from pl.release.target import Target
 from pl.release.watch import LOOK_EVERY_S, Cause, Watch
@@ -100,6 +100,7 @@ def _settled(target: Target, one: ReleasePlan) -> str:
         repair(target, one.name, timeout_s=_TAKEN_BACK_WITHIN_S, interrupted=threading.Event())
         history = histories(target.api, target.namespace, one.name).get(one.name)
         if history is None or history.way_back is None:
+            remove_hooks(target, one.manifest.hooks if one.manifest else ())
             return "nothing of it is left but the volumes that it claimed"
         lacking = wait_until_ready(target, history.way_back.manifest().objects, timeout_s=_SERVES_WITHIN_S)
     except PlError as error:

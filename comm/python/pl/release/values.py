@@ -55,8 +55,17 @@ def merged(release: Release, *, references: Mapping[str, str], digests: Mapping[
     ]
     whole: Tree = {}
     for _, tree in origins:
-        whole = _laid_over(whole, tree)
+        whole = overlaid(whole, tree)
     return Values(tree=whole, origins=tuple(origins))
+
+
+def overlaid(below: Tree, above: Mapping[str, object]) -> Tree:
+    """As helm merges files: mappings key by key, everything else (lists, too) by replacing it."""
+    whole = dict(below)
+    for key, value in above.items():
+        under = whole.get(key)
+        whole[key] = overlaid(under, value) if isinstance(under, dict) and isinstance(value, Mapping) else value
+    return whole
 
 
 def _read(release: str, file: Path) -> Tree:
@@ -79,15 +88,6 @@ def _put(tree: Tree, path: str, value: str) -> None:
     for key in above:
         tree = cast(Tree, tree.setdefault(key, {}))
     tree[last] = value
-
-
-def _laid_over(below: Tree, above: Mapping[str, object]) -> Tree:
-    """As helm merges files: mappings key by key, everything else (lists, too) by replacing it."""
-    whole = dict(below)
-    for key, value in above.items():
-        under = whole.get(key)
-        whole[key] = _laid_over(under, value) if isinstance(under, dict) and isinstance(value, Mapping) else value
-    return whole
 
 
 def _copied(tree: Mapping[str, object]) -> Tree:

@@ -1,0 +1,132 @@
+"""Deploys that are killed at any moment: the next one goes on by itself, and nothing is left over."""
+
+import json
+import signal
+import subprocess
+
+import psutil
+from pl.cluster.platform import Release
+from releases import BROKEN_IMAGE, Place, serve
+
+SLOW = "echo begun; sleep 60"
+
+
+def killed(place: Place, release: Release, status: str, *, when: str = "") -> None:
+    """Deploy, and kill that when the release has this status and, if named, an object is there."""
+    with place.deploying(release) as process:
+        place.until(lambda: place.statuses("web")[-1:] == [status], status, every_s=0.02)
+        if when:
+            kind, name, api_version = when.split("|")
+            place.until(lambda: place.api.get(place.path(kind, name, api_version)), when)
+        helms = [child for child in psutil.Process(process.pid).children(recursive=True) if "helm" in child.name()]
+        assert helms
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        place.until(lambda: not any(_runs(child) for child in helms), "the end of helm", within_s=10)
+    assert place.statuses("web")[-1] == status
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def names(place: Place) -> set[str]:
+    """What there is, less helm's revisions."""
+    return {name for name in place.written() if "sh.helm" not in name and name != "ConfigMap/kube-root-ca.crt"}
+
+
+PAGE, SERVER = "ConfigMap/web-page", ("Service/web", "Deployment/web")
+
+
+def test_an_install_that_was_killed_is_made_anew(function_place: Place) -> None:
+    place = function_place
+    broken = serve(store=True, extra=["left"], image=BROKEN_IMAGE)
+    killed(place, broken, "pending-install", when="Deployment|web|apps/v1")
+    (one,) = place.plan(serve(store=True)).releases
+    assert one.unfinished == "revision 1 was left pending-install: what is there of it goes first"
+    told = place.deploy(serve(store=True))
+    assert told.done_["web"] == "revision 1 was left pending-install and is gone, revision 1"
+    assert "ConfigMap/web-left" not in names(place)
+    assert place.plan(serve(store=True)).is_idle
+
+
+def test_an_install_that_was_killed_in_its_migration_is_made_anew(function_place: Place) -> None:
+    place = function_place
+    killed(place, serve(migration=SLOW), "pending-install", when="Job|web-migrate|batch/v1")
+    place.deploy(serve())
+    assert names(place) == {PAGE, *SERVER}
+    assert place.statuses("web") == ["deployed"]
+
+
+def test_an_upgrade_that_was_killed_is_taken_back_and_done(function_place: Place) -> None:
+    place = function_place
+    place.deploy(serve())
+    with place.polled("web") as wrong:
+        broken = serve(greeting="broken", extra=["left"], readinessPath="/no-such-page")
+        killed(place, broken, "pending-upgrade", when="ConfigMap|web-left|v1")
+        told = place.deploy(serve(greeting="right"))
+    assert told.done_["web"] == "taken back to revision 1, revision 4"
+    assert wrong == []
+    assert names(place) == {PAGE, *SERVER}
+    assert place.there(place.path("ConfigMap", "web-page"))["data"]["index.html"] == "right"
+    assert place.plan(serve(greeting="right")).is_idle
+
+
+def test_a_migration_that_was_killed_does_not_run_on_and_the_next_one_does(function_place: Place) -> None:
+    place = function_place
+    place.deploy(serve(migration="true"))
+    killed(place, serve(migration=SLOW), "pending-upgrade", when="Job|web-migrate|batch/v1")
+    place.until(lambda: any("migrate" in name for name in place.pods()), "its pod")
+    told = place.deploy(serve(migration="echo done"))
+    assert told.done_["web"] == "taken back to revision 1, revision 4"
+    job = place.there(place.path("Job", "web-migrate", "batch/v1"))
+    assert job["spec"]["template"]["spec"]["containers"][0]["command"][-1] == "echo done"
+    place.until(lambda: sum("migrate" in name for name in place.pods()) == 1, "one migration alone")
+
+
+def test_a_rollback_that_was_killed_is_finished(function_place: Place) -> None:
+    place = function_place
+    place.deploy(serve(store=True))
+    # The store's pod is made anew on the way back, which takes long enough to be killed in.
+    killed(place, serve(store=True, debug="on", extra=["left"], args=["exit 1"]), "pending-rollback")
+    told = place.deploy(serve(store=True))
+    assert told.done_["web"].startswith("taken back to revision 1")
+    assert "ConfigMap/web-left" not in names(place)
+    assert place.plan(serve(store=True)).is_idle
+    assert place.statuses("web")[-1] == "deployed"
+
+
+def test_an_uninstall_that_was_killed_is_finished(function_place: Place) -> None:
+    place = function_place
+    place.deploy(serve(), serve("other"))
+    secret = place.path("Secret", "sh.helm.release.v1.other.v1")
+    # As helm leaves it when it is killed between its first and its last write.
+    place.api.patch(secret, {"metadata": {"labels": {"status": "uninstalling"}}})
+    place.deploy(serve())
+    assert place.history("other") is None
+    assert "Deployment/other" not in names(place)
+
+
+def test_a_helm_that_survived_its_deploy_is_ended_by_the_next(function_place: Place) -> None:
+    """As on a machine whose kernel does not tell a process that its parent died."""
+    place = function_place
+    place.deploy(serve())
+    survivor = subprocess.Popen(["sleep", "60"])
+    note = place.folder / "helm-processes" / f"{survivor.pid}.json"
+    note.write_text(json.dumps({"pid": survivor.pid, "started": psutil.Process(survivor.pid).create_time()}))
+    bystander = subprocess.Popen(["sleep", "60"])
+    other = note.with_name(f"{bystander.pid}.json")
+    other.write_text(json.dumps({"pid": bystander.pid, "started": 1.0}))
+    try:
+        assert place.deploy(serve()).done_ == {"web": "unchanged"}
+        assert survivor.wait(10) == -signal.SIGKILL
+        assert bystander.poll() is None  # another process by now has that number
+        assert not note.exists()
+        assert not other.exists()
+    finally:
+        for process in (survivor, bystander):
+            process.kill()
+            process.wait()
