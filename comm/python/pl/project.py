@@ -15,7 +15,7 @@ from pl.stage import Stage
 
 if TYPE_CHECKING:
     from pl.cluster.platform import ClusterPlatform
-    from pl.cluster_env import ClusterEnv
+    from pl.cluster_stage.stage import Cluster
     from pl.host.platform import Platform
 
 
@@ -44,4 +44,16 @@ def open_stage(project: Project, env: StageEnv, say: Callable[[str], None]) -> S
         return HostStage(env, project.host_platform, project.smoke, say)
     from pl.cluster_stage.stage import ClusterStage
 
-    return ClusterStage(cast("ClusterEnv", env), project.cluster_platform, project.smoke, say)
+    return ClusterStage(_cluster(env, say), project.cluster_platform, project.smoke, say)
+
+
+def _cluster(env: StageEnv, say: Callable[[str], None]) -> Cluster:
+    from pl.cluster_env import ExistingEnv, KindEnv
+
+    if isinstance(env, KindEnv):
+        from pl.cluster.kind import KindCluster
+
+        return KindCluster(env, say)
+    from pl.cluster.existing import ExistingCluster
+
+    return ExistingCluster(cast(ExistingEnv, env), say)

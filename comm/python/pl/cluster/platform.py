@@ -25,6 +25,20 @@ class Image:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Development:
+    """How an image is worked on in running containers: files are put in their places there as they are saved."""
+
+    folder: str
+    """Where the files of the context are in the image."""
+    files: tuple[str, ...]
+    """Which of them, as patterns below the context (``**/*.py``). A change of any other file means another build."""
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    """Build arguments that let the container's user replace them."""
+    after: tuple[str, ...] = ()
+    """What each container runs when files were replaced; nothing where its program looks for itself."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class SecretObject:
     """A Secret in the cluster, made by the toolkit and never by a chart: charts name it and mount its keys."""
 
@@ -54,6 +68,8 @@ class Release:
     """Where the digest of a SecretObject goes, as a path with dots, and its name: a changed secret rolls the pods."""
     needs: tuple[str, ...] = ()
     """Releases that must work before this one is touched."""
+    development: Mapping[str, object] = field(default_factory=dict)
+    """Values on top of all others while it is worked on in the cluster."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,3 +95,5 @@ class ClusterPlatform:
     """The names under which the edge answers: for /etc/hosts."""
     edge: str
     """The edge's Service: what these names lead to."""
+    development: Mapping[str, Development] = field(default_factory=dict)
+    """By image, for those that can be worked on in the cluster."""

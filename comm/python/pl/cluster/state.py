@@ -9,6 +9,8 @@
     kind.yaml          what kind was told
     log/               what programs said that failed
     cache/             what can be made again
+    releases/          renders, logs of failures, and helm's process ids
+    proven             what the smoke test passed with last
 """
 
 from __future__ import annotations
@@ -16,13 +18,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
+from pl.files import write_whole
 from pl.stage_state import StateDirectory
+
+_PROVEN = "proven"
 
 
 class ClusterState(StateDirectory):
     """The directory of one cluster stage of one instance."""
 
-    parts: ClassVar[tuple[str, ...]] = ("log", "cache")
+    parts: ClassVar[tuple[str, ...]] = ("log", "cache", "releases")
     files: ClassVar[tuple[str, ...]] = (
         "kubeconfig",
         "kubeconfig.lock",  # kind's, while it writes
@@ -30,6 +35,7 @@ class ClusterState(StateDirectory):
         "discovery.json",
         "kind.json",
         "kind.yaml",
+        _PROVEN,
     )
 
     def __init__(self, folder: Path) -> None:
@@ -39,3 +45,14 @@ class ClusterState(StateDirectory):
         self.identity = folder / "identity.json"
         self.log = folder / "log"
         self.cache = folder / "cache"
+        self.releases = folder / "releases"
+
+    def proven(self) -> str:
+        """What the smoke test passed with last; empty when it never did."""
+        try:
+            return (self.folder / _PROVEN).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return ""
+
+    def prove(self, what: str) -> None:
+        write_whole(self.folder / _PROVEN, what)

@@ -1,0 +1,274 @@
+"""The commands of a stage in a cluster: what ``cluster.py`` does where there is one."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from pl import proc, secrets
+from pl.cluster import lock
+from pl.cluster.api import Api
+from pl.cluster.namespace import ensure_namespace
+from pl.cluster.platform import ClusterPlatform
+from pl.cluster.state import ClusterState
+from pl.cluster_env import ClusterEnv, ExistingEnv, KindEnv
+from pl.cluster_stage.reviews import changes_of, remarks_of
+from pl.cluster_stage.supplies import Supplier, Supplies
+from pl.digest import text_digest
+from pl.errors import Declined, Interrupted, PlanChanged, StageDown
+from pl.release.apply import apply
+from pl.release.helm import Helm
+from pl.release.plan import Plan, plan, with_needs
+from pl.release.target import Target
+from pl.resolving import resolving
+from pl.stage import Change, LogLine, Review, Stage, Status
+from pl.steps import Progress, Step, run_steps
+from pl.tools.install import known, program
+
+if TYPE_CHECKING:
+    from pl.cluster_stage.kubectl import Kubectl
+
+_LOOPBACK = "127.0.0.1"
+
+
+class Cluster(Protocol):
+    """A way to have a cluster: pl.cluster.kind, pl.cluster.existing."""
+
+    @property
+    def env(self) -> ClusterEnv: ...
+    @property
+    def state(self) -> ClusterState: ...
+    def bootstrap(self, progress: Progress, *, new_ports: bool = False) -> bool: ...
+    def connect(self) -> Api: ...
+    def what_dies(self) -> list[str]: ...
+    def destroy(self) -> bool: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Deployment:
+    """What a deploy finds, and would do."""
+
+    platform: ClusterPlatform
+    supplies: Supplies
+    plan: Plan
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        return (*self.supplies.changes(), *changes_of(self.plan))
+
+
+class ClusterStage:
+    """One project in a cluster.
+
+    ``platform_of`` builds the platform for an environment; it is called anew when ports were chosen. ``smoke`` proves
+    that the platform works and raises SmokeFailed. ``say`` tells the user one line.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        platform_of: Callable[[ClusterEnv], ClusterPlatform],
+        smoke: Callable[[ClusterEnv, Stage], str],
+        say: Callable[[str], None],
+    ) -> None:
+        self._cluster = cluster
+        self._platform_of = platform_of
+        self._smoke = smoke
+        self._say = say
+
+    @property
+    def env(self) -> ClusterEnv:
+        return self._cluster.env
+
+    @property
+    def state(self) -> ClusterState:
+        return self._cluster.state
+
+    # -- what changes the stage
+
+    def bootstrap(self, progress: Progress, *, new_ports: bool = False) -> bool:
+        return self._cluster.bootstrap(progress, new_ports=new_ports)
+
+    def deploy(
+        self, progress: Progress, names: Sequence[str] = (), *, expected: str = "", clean: bool = False
+    ) -> tuple[Change, ...]:
+        """Have the cluster, then what the releases need, then the releases.
+
+        Ends with the smoke test, unless nothing changed since it last passed.
+        """
+        self._cluster.bootstrap(progress)
+        api = self._cluster.connect()
+        with self._changing():
+            found = self._look(api, names, clean=clean)
+            if expected and found.plan.digest != expected:
+                raise PlanChanged(expected, found.plan.digest, hint=f"{self.env.code}.diff shows what it is now")
+            changes = found.changes
+            if changes:
+                self._must_be_clean()
+                ensure_namespace(api, found.platform.namespace)
+                with lock.held(api, found.platform.namespace, say=self._say):
+                    self._bring(api, found, names, progress, clean=clean, expected=expected)
+            proof = _proof(found.plan)
+            if not names and (changes or self.state.proven() != proof):
+                run_steps([Step(name="smoke", run=self.smoke)], progress)
+                self.state.prove(proof)
+        return changes
+
+    def destroy(self) -> bool:
+        return self._cluster.destroy()
+
+    # -- what looks at it
+
+    def diff(self, names: Sequence[str] = (), *, clean: bool = False) -> Review:
+        if self.state.exists():
+            self.state.check()
+        if not self.state.exists() or not secrets.is_complete(self.env):
+            return Review(changes=(Change(name="cluster", action="create", why="the stage was never bootstrapped"),))
+        found = self._look(self._cluster.connect(), names, clean=clean)
+        remarks = () if clean else remarks_of(found.plan)
+        return Review(changes=found.changes, digest=found.plan.digest, remarks=remarks)
+
+    def smoke(self) -> str:
+        with resolving(self._own_names()):
+            return self._smoke(self.env, self)
+
+    def status(self) -> Status:
+        from pl.cluster_stage.status import cluster_status
+
+        return cluster_status(self._cluster.connect(), self._platform())
+
+    def logs(self, names: Sequence[str] = (), *, lines: int, follow: bool) -> Iterator[LogLine]:
+        from pl.cluster_stage.logs import merged
+
+        return merged(self._cluster.connect(), self._platform(), names, lines=lines, follow=follow)
+
+    def run_inside(self, argv: Sequence[str], *, input: str = "") -> str:
+        from pl.cluster_stage.inside import run_inside
+
+        platform = self._platform()
+        return run_inside(self._kubectl(platform), self._cluster.connect(), platform.inside[""], argv, input=input)
+
+    def terminal(self, argv: Sequence[str], *, app: str = "") -> int:
+        from pl.cluster_stage.inside import terminal
+
+        platform = self._platform()
+        inside = platform.inside[app]
+        prompt = f"{self.env.emoji} "
+        return terminal(self._kubectl(platform), self._cluster.connect(), inside, argv, prompt=prompt)
+
+    def host_names(self) -> Mapping[str, Sequence[str]]:
+        from pl.cluster.hosts import LOOPBACK, addresses_of
+
+        platform = self._platform()
+        if isinstance(self.env, KindEnv):
+            return dict.fromkeys(platform.host_names, LOOPBACK)
+        found = addresses_of(self._cluster.connect(), platform.namespace, platform.edge)
+        return dict.fromkeys(platform.host_names, found)
+
+    def must_exist(self) -> None:
+        self.state.check()
+        if not (self.state.exists() and secrets.is_complete(self.env)):
+            raise StageDown(f"the stage {self.env.stage} was never deployed", hint=f"{self.env.code}.deploy")
+
+    def what_dies(self) -> Sequence[str]:
+        return self._cluster.what_dies()
+
+    # -- parts
+
+    def _platform(self) -> ClusterPlatform:
+        return self._platform_of(self.env)
+
+    def _look(self, api: Api, names: Sequence[str], *, clean: bool) -> _Deployment:
+        platform = self._platform()
+        supplies = self._supplier().look(api, platform, with_needs(platform.releases, names))
+        return _Deployment(
+            platform=platform,
+            supplies=supplies,
+            plan=plan(
+                platform,
+                self._target(api, platform),
+                references=supplies.references,
+                digests=supplies.digests,
+                names=names,
+                remove_additions=clean,
+            ),
+        )
+
+    def _bring(
+        self, api: Api, found: _Deployment, names: Sequence[str], progress: Progress, *, clean: bool, expected: str
+    ) -> None:
+        """Do it all, planned anew now that nobody else changes anything."""
+        platform, target = found.platform, self._target(api, found.platform)
+        releases = with_needs(platform.releases, names)
+        references = self._supplier().bring(api, platform, releases, found.supplies, progress)
+        now = plan(
+            platform,
+            target,
+            references=references,
+            digests=found.supplies.digests,
+            names=names,
+            remove_additions=clean,
+        )
+        if expected and now.digest != expected:
+            raise PlanChanged(expected, now.digest, hint=f"{self.env.code}.diff shows what it is now")
+        apply(now, target, progress)
+
+    def _supplier(self) -> Supplier:
+        return Supplier(self.env, self.state, self._say)
+
+    def _target(self, api: Api, platform: ClusterPlatform) -> Target:
+        version = api.get("/version") or {}
+        return Target(
+            api=api,
+            helm=Helm(
+                program=program(self.env.checkout, "helm"),
+                version=known(self.env.checkout)["helm"].version,
+                kubeconfig=self.state.kubeconfig,
+                namespace=platform.namespace,
+                home=self.state.cache / "helm",
+            ),
+            kube_version=str(version.get("gitVersion", "")).removeprefix("v").partition("+")[0],
+            folder=self.state.releases,
+        )
+
+    def _kubectl(self, platform: ClusterPlatform) -> Kubectl:
+        from pl.cluster_stage.kubectl import Kubectl
+
+        return Kubectl(
+            program=program(self.env.checkout, "kubectl"),
+            kubeconfig=self.state.kubeconfig,
+            namespace=platform.namespace,
+        )
+
+    def _own_names(self) -> dict[str, str]:
+        """The names of a stage on this machine, which may not know them yet."""
+        return dict.fromkeys(self._platform().host_names, _LOOPBACK) if isinstance(self.env, KindEnv) else {}
+
+    def _must_be_clean(self) -> None:
+        if not (isinstance(self.env, ExistingEnv) and self.env.needs_clean_git):
+            return
+        found = proc.run(["git", "status", "--porcelain"], cwd=self.env.checkout).stdout
+        if found.strip():
+            raise Declined(
+                f"{self.env.stage} is deployed from a clean checkout only, and this one has changes",
+                why=found.rstrip(),
+                hint="commit or stash them",
+            )
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[None]:
+        goes_on = f"{self.env.code}.deploy goes on from there"
+        try:
+            with self.state.locked(self._say):
+                yield
+        except Interrupted as error:
+            raise Interrupted(error.what, why=error.why, hint=goes_on) from None
+        except KeyboardInterrupt:
+            raise Interrupted("interrupted", hint=goes_on) from None
+
+
+def _proof(found: Plan) -> str:
+    """What the smoke test passed with: it is not repeated for the same."""
+    return text_digest(*(str(one.manifest) for one in found.releases))
