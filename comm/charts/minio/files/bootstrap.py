@@ -3,8 +3,8 @@
     python3 bootstrap.py RIGHTS_JSON KEYS_FOLDER [ENDPOINT] [--once]
 
 RIGHTS_JSON is ``{"region": NAME, "buckets": {"originals": NAME, "thumbnails": NAME}, "identities": [{"name": NAME,
-"originals": [VERB...], "thumbnails": [VERB...]}]}`` with the verbs get, put, delete and list. KEYS_FOLDER holds files,
-as a mounted Secret: ``root-user``, ``root-password``, and for each identity ``NAME-access-key`` and ``NAME-secret-key``.
+"originals": [VERB...], "thumbnails": [VERB...]}]}`` with the verbs get, put, delete and list. KEYS_FOLDER holds a
+mounted Secret's files: ``root-user``, ``root-password``, ``NAME-access-key`` and ``NAME-secret-key`` of each identity.
 
 It may be run any number of times: what is there stays. An identity whose access key changed loses the old one. It goes
 to a server in the same pod: MinIO's bulk import takes secret keys as they are, and they must cross no network.
