@@ -108,3 +108,30 @@ def test_a_package_with_an_address_is_refused(checkout: Path, tmp_path: Path) ->
 def test_no_lock_of_this_checkout_holds_an_address() -> None:
     for lock in (CHECKOUT / "requirements").glob("*.txt"):
         assert locks.addresses(lock.read_text(encoding="utf-8")) == (), lock
+
+
+def test_what_goes_into_images_has_the_versions_of_the_environment(checkout: Path) -> None:
+    folder = checkout / "acme/shop/flesh/requirements"
+    folder.mkdir(parents=True)
+    (folder / "web.in").write_text("moon-of-tests\n", encoding="utf-8")
+    (folder / "web.txt").write_text("", encoding="utf-8")
+    (checkout / "requirements/dev.in").write_text("-r ../acme/shop/flesh/requirements/web.in\n", encoding="utf-8")
+    (checkout / "requirements/dev.txt").write_text("moon-of-tests==1.0\n", encoding="utf-8")
+    assert _refresh(checkout) == ("moon-of-tests nothing → 1.0",)
+    assert "moon-of-tests==1.0" in (folder / "web.txt").read_text(encoding="utf-8")
+    assert set(_refresh(checkout, "moon-of-tests")) == {"moon-of-tests 1.0 → 2.0"}
+    lock = (folder / "web.txt").read_text(encoding="utf-8")
+    assert "moon-of-tests==2.0" in lock
+    assert "--hash=sha256:" in lock
+    assert str(checkout) not in lock
+    assert ".lock-" not in lock
+
+
+def test_one_lock_of_an_image_that_cannot_be_made_leaves_all_as_they_were(checkout: Path) -> None:
+    folder = checkout / "acme/shop/flesh/requirements"
+    folder.mkdir(parents=True)
+    (folder / "web.in").write_text("no-such-package-anywhere\n", encoding="utf-8")
+    (folder / "web.txt").write_text("", encoding="utf-8")
+    with pytest.raises(LockFailed, match=r"acme/shop/flesh/requirements/web\.in"):
+        _refresh(checkout)
+    assert _lock(checkout) == ""
