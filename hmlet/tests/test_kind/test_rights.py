@@ -6,6 +6,7 @@ It is started as the chart starts it, and what the chart's bootstrap makes of it
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.util
 import json
 import secrets
@@ -55,14 +56,8 @@ class Storage:
     def client(self, identity: str) -> Any:
         """An S3 client; the identity ``root`` is the server's own."""
         access, secret = ("root-user", "root-password") if identity == "root" else (None, None)
-        return boto3.session.Session().client(
-            "s3",
-            endpoint_url=self.address,
-            region_name=self.region,
-            aws_access_key_id=self.key(access or f"{identity}-access-key"),
-            aws_secret_access_key=self.key(secret or f"{identity}-secret-key"),
-            config=CONFIG,
-        )
+        access_key = self.key(access or f"{identity}-access-key")
+        return _client(self.address, self.region, access_key, self.key(secret or f"{identity}-secret-key"))
 
     def key(self, name: str) -> str:
         return (self.keys / name).read_text(encoding="utf-8")
@@ -71,6 +66,13 @@ class Storage:
         """As the pod's container does it, with an interpreter that has nothing but the standard library."""
         words = (str(self.files / "bootstrap.py"), str(self.files / "rights.json"), str(self.keys), self.address)
         return proc.run([sys.executable, "-I", "-S", *words, "--once"], timeout_s=120, check=check)
+
+
+@functools.cache
+def _client(address: str, region: str, access_key: str, secret_key: str) -> Any:
+    """Making one takes longer than what is asked of it."""
+    session = boto3.session.Session(aws_access_key_id=access_key, aws_secret_access_key=secret_key, region_name=region)
+    return session.client("s3", endpoint_url=address, config=CONFIG)
 
 
 @pytest.fixture(scope="module")
