@@ -75,7 +75,7 @@ def removed(deployed: Manifest, rendered: Manifest, namespace: str) -> list[Chan
     return [
         Change(where=str(ref), path="", sort="removed")
         for ref, obj in ((Ref.of(obj, namespace), obj) for obj in deployed.objects)
-        if ref not in left and not _is_kept(obj)
+        if ref not in left and not is_kept(obj)
     ]
 
 
@@ -127,7 +127,8 @@ def _change(ref: Ref, change: FieldChange, sort: Sort, *, called: str = "") -> C
     )
 
 
-def _is_kept(obj: Object) -> bool:
+def is_kept(obj: Object) -> bool:
+    """Whether helm is told to leave the object when it would delete it."""
     key, value = _KEEP
     return ((obj.get("metadata") or {}).get("annotations") or {}).get(key) == value
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from pl import proc
 
+_RENDERS_WITHIN_S = 60.0  # it takes 0.1 s
+
 LABELS = {"managed-by": "pl"}
 """On the revisions of releases that the toolkit made: others in the namespace are not ours to remove."""
 
@@ -33,7 +35,9 @@ class Helm:
         words: list[str | Path] = ["template", release, chart, "--kube-version", kube_version, "--values", "-"]
         if is_upgrade:
             words.append("--is-upgrade")
-        return proc.run(self._argv(words), env=self._variables(), input=values, check=False)
+        return proc.run(
+            self._argv(words), env=self._variables(), input=values, check=False, timeout_s=_RENDERS_WITHIN_S
+        )
 
     def start_upgrade(self, release: str, chart: Path, values: str, *, timeout_s: float) -> proc.Running:
         """Install or upgrade a release; when that fails or is interrupted, helm takes it back."""

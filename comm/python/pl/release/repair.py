@@ -12,7 +12,9 @@ from collections.abc import Iterable
 from pl import proc
 from pl.cluster.api import Object
 from pl.errors import ApiRefused, ReleaseStuck
+from pl.release.changes import is_kept
 from pl.release.deployed import History, Revision, histories
+from pl.release.fields import Ref
 from pl.release.running import noted
 from pl.release.target import Target
 
@@ -38,6 +40,8 @@ def repair(target: Target, release: str, *, timeout_s: float, interrupted: threa
     result = ended(target, running, interrupted)
     if result.status != 0:
         _must_not_be_pending(target, release, back, result)
+    _sweep(target, history, back)
+    if result.status != 0:
         return f"taken back to revision {back.number}, which does not work yet"
     return f"taken back to revision {back.number}"
 
@@ -54,7 +58,7 @@ def remove(target: Target, release: str, history: History, *, timeout_s: float, 
 def remove_hooks(target: Target, hooks: Iterable[Object]) -> None:
     """Remove what hooks of a release that is gone have left: helm forgets them, they are no part of a release."""
     for hook in hooks:
-        _delete_hook(target, hook, only_unfinished=False)
+        _delete(target, hook, mark=_HOOK)
 
 
 def end_hooks(target: Target, revision: Revision) -> None:
@@ -65,7 +69,7 @@ def end_hooks(target: Target, revision: Revision) -> None:
 def end_jobs(target: Target, hooks: Iterable[Object]) -> None:
     for hook in hooks:
         if hook.get("kind") == "Job":
-            _delete_hook(target, hook, only_unfinished=True)
+            _delete(target, hook, mark=_HOOK, only_unfinished=True)
 
 
 def ended(target: Target, running: proc.Running, interrupted: threading.Event) -> proc.Result:
@@ -77,6 +81,24 @@ def ended(target: Target, running: proc.Running, interrupted: threading.Event) -
                 running.interrupt()
                 told = True
     return result
+
+
+def _sweep(target: Target, history: History, back: Revision) -> None:
+    """Delete what revisions after ``back`` brought and it does not have.
+
+    A rollback that is killed leaves such objects in no revision that helm would look at: it compares with the latest
+    one, which is the copy of ``back`` that it had begun.
+    """
+    kept = {Ref.of(obj, target.namespace) for obj in back.manifest().objects}
+    swept: set[Ref] = set()
+    for revision in history.revisions:
+        if revision.number <= back.number:
+            continue
+        for obj in revision.manifest().objects:
+            ref = Ref.of(obj, target.namespace)
+            if ref not in kept | swept and not is_kept(obj):
+                swept.add(ref)
+                _delete(target, obj, mark="meta.helm.sh/release-name", value=back.release)
 
 
 def _must_not_be_pending(target: Target, release: str, back: Revision, result: proc.Result) -> None:
@@ -91,16 +113,17 @@ def _must_not_be_pending(target: Target, release: str, back: Revision, result: p
         )
 
 
-def _delete_hook(target: Target, hook: Object, *, only_unfinished: bool) -> None:
-    """Delete a hook's object, if it is one still: the same name may be something else's by now."""
+def _delete(target: Target, obj: Object, *, mark: str, value: str = "", only_unfinished: bool = False) -> None:
+    """Delete an object that has an annotation still: the same name may be something else's by now."""
     try:
-        path = target.api.path_of(hook, namespace=target.namespace)
+        path = target.api.path_of(obj, namespace=target.namespace)
     except ApiRefused as error:
         if error.status == 404:
             return
         raise
     there = target.api.get(path)
-    if there is None or _HOOK not in (there["metadata"].get("annotations") or {}):
+    found = (there["metadata"].get("annotations") or {}).get(mark) if there else None
+    if there is None or found is None or (value and found != value):
         return
     if only_unfinished and _has_finished(there):
         return
