@@ -1,91 +1,15 @@
 """One kind cluster for all tests of this folder, made and destroyed by the toolkit itself in a state of its own."""
 
-import contextlib
 import os
 import re
 import subprocess
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from pl.cluster.api import Api
-from pl.cluster.kind import KindCluster
-from pl.cluster_env import KindEnv
-from pl.env import load
-from pl.errors import PlError
-
-CHECKOUT = Path(__file__).parents[4]
-PROJECT = "sample"
-
-_ENV = """
-from pl.cluster_env import KindEnv
-from pl.env import Port, Secret, chosen_port, generated_secret
-
-
-class SampleEnv(KindEnv):
-    code = "sa"
-    emoji = "🧪"
-    namespace = "sample"
-    web_port: Port = chosen_port()
-    password: Secret = generated_secret()
-"""
-_KIND = """\
-kind: Cluster
-apiVersion: kind.x-k8s.io/v1alpha4
-nodes:
-  - role: control-plane
-    extraPortMappings:
-      - containerPort: 30080
-        hostPort: ${PL_WEB_PORT}
-        listenAddress: 127.0.0.1
-"""
-
-
-class Quiet:
-    """Progress that nobody watches."""
-
-    def started(self, name: str) -> None: ...
-    def done(self, name: str, remark: str, duration_s: float) -> None: ...
-    def failed(self, name: str, error: PlError) -> None: ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Clusters:
-    """A project with stages, in an instance and a state of this run alone."""
-
-    checkout: Path
-    instance: str
-
-    def of(self, stage: str, said: list[str] | None = None) -> KindCluster:
-        env = load(self.checkout, project=PROJECT, stage=stage, instance=self.instance)
-        assert isinstance(env, KindEnv)
-        return KindCluster(env, (said if said is not None else []).append)
-
-    @contextlib.contextmanager
-    def destroyed_after(self, stage: str) -> Iterator[KindCluster]:
-        try:
-            yield self.of(stage)
-        finally:
-            self.of(stage).destroy()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Kind:
-    """The cluster of the run."""
-
-    cluster: KindCluster
-    api: Api
-    env: KindEnv
-
-    @property
-    def kubeconfig(self) -> Path:
-        return self.cluster.state.kubeconfig
-
-    @property
-    def registry(self) -> str:
-        """Where images are pushed to, and pulled from by pods: HOST:PORT."""
-        return self.env.registry
+from clusters import CHECKOUT, ENV, KIND_CONFIG, PROJECT, Clusters, Kind, Quiet
+from pl.tools.install import program
+from releases import IMAGES, Place
 
 
 @pytest.fixture(scope="session")
@@ -98,8 +22,8 @@ def clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clusters]:
     for stage in ("local", "test"):
         folder = checkout / PROJECT / "envs" / stage
         folder.mkdir(parents=True)
-        (folder / "kind.yaml").write_text(_KIND, encoding="utf-8")
-        (checkout / PROJECT / f"env_{stage}.py").write_text(_ENV, encoding="utf-8")
+        (folder / "kind.yaml").write_text(KIND_CONFIG, encoding="utf-8")
+        (checkout / PROJECT / f"env_{stage}.py").write_text(ENV, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         patched.delenv("KUBECONFIG", raising=False)
@@ -112,6 +36,29 @@ def kind_cluster(clusters: Clusters) -> Iterator[Kind]:
     with clusters.destroyed_after("local") as cluster:
         cluster.bootstrap(Quiet())
         yield Kind(cluster=cluster, api=cluster.connect(), env=cluster.env)
+
+
+@pytest.fixture(scope="session")
+def places(kind_cluster: Kind) -> Callable[[Path], Place]:
+    """Makes a place to try releases in, whose state is a folder: a namespace, with the images of ``serve`` at hand."""
+    kind, helm = (program(CHECKOUT, name) for name in ("kind", "helm"))
+    load = [kind, "load", "docker-image", "--name", kind_cluster.env.cluster, *IMAGES]
+    subprocess.run(
+        load, check=True, capture_output=True, env={**os.environ, "KUBECONFIG": str(kind_cluster.kubeconfig)}
+    )
+    return lambda folder: Place.made(kind_cluster.kubeconfig, helm, folder)
+
+
+@pytest.fixture(scope="module")
+def module_place(places: Callable[[Path], Place], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with places(tmp_path_factory.mktemp("state")) as place:
+        yield place
+
+
+@pytest.fixture
+def function_place(places: Callable[[Path], Place], tmp_path: Path) -> Iterator[Place]:
+    with places(tmp_path / "state") as place:
+        yield place
 
 
 def _sweep() -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from pl.release.target import Target
 SERVE = Path(__file__).parent / "charts/serve"
 PYTHON_PATH = Path(__file__).resolve().parents[2]
 TIMEOUT_S = 90.0
+IMAGES = ("nginxinc/nginx-unprivileged:1.26", "valkey/valkey:8.1")
 BROKEN_IMAGE = "nginxinc/nginx-unprivileged:no-such-tag"
 
 _WRITTEN = (
@@ -66,6 +68,19 @@ class Place:
     namespace: str
     folder: Path
     api: Api
+
+    @classmethod
+    def made(cls, kubeconfig: Path, helm: Path, folder: Path) -> Place:
+        """In a namespace of its own, which goes when the place is left."""
+        api, namespace = Api.of(kubeconfig), f"t-{uuid.uuid4().hex[:8]}"
+        api.create("/api/v1/namespaces", dict(confined(namespace)))
+        return cls(kubeconfig=kubeconfig, helm=helm, namespace=namespace, folder=folder, api=api)
+
+    def __enter__(self) -> Place:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.api.delete(f"/api/v1/namespaces/{self.namespace}")
 
     def target(self) -> Target:
         helm = Helm(
