@@ -93,7 +93,9 @@ def test_what_runs_on_is_probed_and_what_ends_may_end(stage: str, name: str) -> 
             assert pod["spec"]["restartPolicy"] == "Never", owner
             continue
         for container in pod["spec"]["containers"]:
-            assert "readinessProbe" in container, owner
+            assert {"readinessProbe", "startupProbe"} & set(container), owner
+            # A busy machine is no reason to start anew what has not even begun to serve.
+            assert container["startupProbe"]["failureThreshold"] >= 300, owner
         assert "livenessProbe" in pod["spec"]["containers"][0], owner
         assert pod["spec"]["terminationGracePeriodSeconds"] >= 15, owner
 
