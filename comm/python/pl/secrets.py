@@ -19,7 +19,6 @@ from pl import proc
 from pl.env import Secret, StageEnv, secret_file
 from pl.errors import SecretsInvalid
 from pl.files import write_whole
-from pl.tools.install import program
 
 _SIGNS = string.ascii_letters + string.digits
 _LENGTH = 40  # of 62 signs: 238 bits; letters and digits alone need no quoting anywhere
@@ -96,6 +95,8 @@ def _is_taken(env: StageEnv, digest: str, fields: Mapping[str, Path]) -> bool:
 
 def _decrypted(env: StageEnv, file: Path) -> dict[str, Any]:
     """What sops prints: read from its output, never by way of a file. No message quotes it."""
+    from pl.tools.install import program
+
     sops = program(env.checkout, "sops")
     result = proc.run(
         [sops, "decrypt", "--output-type", "json", file],

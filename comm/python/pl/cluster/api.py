@@ -30,6 +30,7 @@ DISCOVERED = "discovery.json"
 
 _PAGE = 500
 _GONE = 410
+_PART = 65_536
 _PATCH_TYPES = {
     "merge": "application/merge-patch+json",
     "json": "application/json-patch+json",
@@ -366,20 +367,34 @@ class _Lines:
         return Stream(lines._read(), lines._close)
 
     def _read(self) -> Iterator[bytes]:
+        rest = b""
         try:
-            while True:
-                try:
-                    line: bytes = self._response.readline()
-                except (*Failures, ValueError, AttributeError) as error:  # the latter two: closed while it is read
+            while part := self._part():
+                *lines, rest = (rest + part).split(b"\n")
+                for line in lines:
                     if self._closed:
                         return
-                    raise WatchLost(f"{self._asked}: the connection broke", why=str(error)) from None
-                if not line or self._closed:
-                    return
-                yield line.rstrip(b"\r\n")
+                    yield line.rstrip(b"\r")
+            if rest and not self._closed:
+                yield rest
         finally:
             self._response.close()
             self._connection.close()
+
+    def _part(self) -> bytes:
+        """What came next; nothing at the end. Raises WatchLost where the end came too early.
+
+        Not ``readline``: that takes a cut between two chunks for the end.
+        """
+        try:
+            part: bytes = self._response.read1(_PART)
+        except (*Failures, ValueError, AttributeError) as error:  # the latter two: closed while it is read
+            if self._closed:
+                return b""
+            raise WatchLost(f"{self._asked}: the connection broke", why=str(error)) from None
+        if not part and self._response.length and not self._closed:
+            raise WatchLost(f"{self._asked}: the connection broke before the end")
+        return part
 
     def _close(self) -> None:
         self._closed = True

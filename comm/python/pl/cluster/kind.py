@@ -43,7 +43,6 @@ from pl.errors import (
 from pl.files import write_whole
 from pl.ports import choose_ports, holder_of, is_free
 from pl.steps import Progress, Step, run_steps
-from pl.tools.install import program
 
 _CLUSTER_LABEL = "io.x-k8s.kind.cluster"
 _NETWORK_VARIABLE = "KIND_EXPERIMENTAL_DOCKER_NETWORK"
@@ -206,7 +205,7 @@ class KindCluster:
         return steps
 
     def _making_step(self, nodes: Sequence[Container], record: KindRecord | None, config: KindConfig) -> Step:
-        kind = program(self.env.checkout, "kind")
+        kind = self._program()
         if nodes:
             self._say("the cluster was not made to its end: it is made anew")
         else:
@@ -281,6 +280,12 @@ class KindCluster:
         nodes = tuple(name_of(node) for node in self._nodes())
         kind_record.write(self.state.record, KindRecord(phase="made", made_of=self._made_of(config), nodes=nodes))
         return self.env.cluster
+
+    def _program(self) -> Path:
+        # Its module takes longer to import than it takes to find a cluster in order.
+        from pl.tools.install import program
+
+        return program(self.env.checkout, "kind")
 
     def _kind(self, kind: Path, *argv: str) -> proc.Result:
         """kind keeps the stage's lock for as long as it runs, even when this process is killed over it."""
@@ -379,7 +384,7 @@ class KindCluster:
             return
         self.state.kubeconfig.unlink(missing_ok=True)
         result = self._kind(
-            program(self.env.checkout, "kind"),
+            self._program(),
             *("export", "kubeconfig", "--name", self.env.cluster, "--kubeconfig", str(self.state.kubeconfig)),
         )
         if result.status != 0:

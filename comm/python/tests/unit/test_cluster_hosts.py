@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -93,9 +94,10 @@ def test_what_is_added_and_removed_leaves_every_other_byte(
         (lambda text: text.replace("::1 hmlet", "# plasma begin other\n::1 hmlet"), "another block within"),
     ],
 )
-def test_a_damaged_block_is_refused_with_its_line_and_left_as_it_is(file: Path, damage: object, said: str) -> None:
+def test_a_damaged_block_is_refused_with_its_line_and_left_as_it_is(
+    file: Path, damage: Callable[[str], str], said: str
+) -> None:
     hosts.add(NAMES, owner=OURS, file=file)
-    assert callable(damage)
     file.write_text(damage(file.read_text()), newline="")
     damaged = file.read_bytes()
     for act in (lambda: hosts.add(NAMES, owner=OURS, file=file), lambda: hosts.remove(owner=OURS, file=file)):
