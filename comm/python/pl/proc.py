@@ -79,16 +79,20 @@ def attach(
     cwd: Path | None = None,
     stdout: int | None = None,
     pass_fds: Sequence[int] = (),
+    death_signal: int = 0,
 ) -> int:
     """Run a program on this process's own streams and return its status as a shell would (128 + n for signal n).
 
     SIGTERM and SIGHUP are passed on. The terminal sends SIGINT to both, and only the program answers it; where it ends
     badly after one, the status is 130, whatever it made of that.
-    ``stdout`` may name another descriptor for the program's standard output.
+    ``stdout`` may name another descriptor for the program's standard output. ``death_signal`` is what the kernel sends
+    to the program when this process is killed (on Linux).
     """
     import subprocess
 
     words = [str(word) for word in argv]
+    if death_signal:
+        words = _tied(words, death_signal)
     try:
         child = subprocess.Popen(
             words, env=None if env is None else dict(env), cwd=cwd, stdout=stdout, pass_fds=tuple(pass_fds)
@@ -205,7 +209,7 @@ def start_tied(argv: Sequence[str | Path], *, env: Mapping[str, str], input: str
     # Files and no pipes: nobody needs to read along for the program to go on.
     stdout, stderr = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115
     child = subprocess.Popen(
-        [sys.executable, "-I", "-S", tied.__file__, str(os.getpid()), str(int(signal.SIGKILL)), *words],
+        _tied(words, signal.SIGKILL),
         env=dict(env),
         stdin=subprocess.PIPE,
         stdout=stdout,
@@ -216,6 +220,10 @@ def start_tied(argv: Sequence[str | Path], *, env: Mapping[str, str], input: str
     with contextlib.suppress(BrokenPipeError), child.stdin:
         child.stdin.write(input.encode())
     return Running(words, child, stdout, stderr)
+
+
+def _tied(words: Sequence[str], death_signal: int) -> list[str]:
+    return [sys.executable, "-I", "-S", tied.__file__, str(os.getpid()), str(int(death_signal)), *words]
 
 
 class _signals_passed_on:  # noqa: N801
