@@ -228,6 +228,7 @@ class _Reader:
         self._container = container
         self._put = put
         self._place = Place()
+        self._told: set[str] = set()
         self._finished = ""
         self._begun = ""
         self._thread: threading.Thread | None = None
@@ -285,7 +286,11 @@ class _Reader:
     def _read(self, *, previous: bool = False, follow: bool = False) -> None:
         with self._opened(previous=previous, follow=follow, since=self._place.resume()) as stream:
             for stamp, text in map(stamped, stream):
-                if not stamp or self._place.is_new(stamp):
+                if stamp and self._place.is_new(stamp):
+                    self._put(self._said(text))
+                elif not stamp and text not in self._told:
+                    # A node's word on why it ends the stream: it says so as often as it is asked.
+                    self._told.add(text)
                     self._put(self._said(text))
 
     @contextlib.contextmanager
