@@ -33,6 +33,7 @@
  ├── ``ClusterLoginFailed``    1   no credential for a cluster could be had
  ├── ``ClusterAway``           1   a cluster does not answer
  ├── ``ApiRefused``            1   a cluster answered with a refusal, whose status and reason it has
+ ├── ``PodFailed``             1   a pod that was started for a while did not come up, or did not end by itself
  ├── ``WatchLost``             1   a watch or a log broke off: list again
  ├── ``ClusterMistaken``       1   the stage's kubeconfig leads to another cluster than it did
  ├── ``ReleaseInvalid``        1   a chart, its values or the two together make no sense; nothing was touched
@@ -303,6 +304,10 @@ class ApiRefused(PlError):
             why=unknown if status == 401 else message,
             hint=hints.get(status, ""),
         )
+
+
+class PodFailed(PlError):
+    """A pod that was to do one thing could not be started, or was ended by something else."""
 
 
 class WatchLost(PlError):

@@ -82,6 +82,18 @@ class Inside:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Suite:
+    """An app's unit tests, in an image made of the one that is deployed. What that starts runs them, and takes pytest's
+    arguments; it writes nowhere but below /tmp.
+    """
+
+    image: Image
+    """Its build argument IMAGE is the reference of the one to build on."""
+    of: str
+    """That one's name."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ClusterPlatform:
     """All of a project in a cluster."""
 
@@ -97,3 +109,5 @@ class ClusterPlatform:
     """The edge's Service: what these names lead to."""
     development: Mapping[str, Development] = field(default_factory=dict)
     """By image, for those that can be worked on in the cluster."""
+    suites: Mapping[str, Suite] = field(default_factory=dict)
+    """By app."""
