@@ -100,7 +100,11 @@ def test_a_damaged_block_is_refused_with_its_line_and_left_as_it_is(
     hosts.add(NAMES, owner=OURS, file=file)
     file.write_text(damage(file.read_text()), newline="")
     damaged = file.read_bytes()
-    for act in (lambda: hosts.add(NAMES, owner=OURS, file=file), lambda: hosts.remove(owner=OURS, file=file)):
+    acts: list[Callable[[], bool]] = [
+        lambda: hosts.add(NAMES, owner=OURS, file=file),
+        lambda: hosts.remove(owner=OURS, file=file),
+    ]
+    for act in acts:
         with pytest.raises(HostsUnwritable, match=rf"line \d+ is {said}") as caught:
             act()
         assert "sudoedit" in caught.value.hint
