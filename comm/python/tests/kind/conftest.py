@@ -64,14 +64,13 @@ def function_place(places: Callable[[Path], Place], tmp_path: Path) -> Iterator[
 def _sweep() -> None:
     """Remove what a run left that was killed: its process id is in every name."""
     pattern = re.compile(rf"{PROJECT}-(?:local|test)-t(\d+)(?:-(?:control-plane|registry))?")
-    for thing, listing, removal in (
-        ("container", ("ps", "-a", "--format", "{{.Names}}"), ("rm", "-f", "-v")),
-        ("volume", ("volume", "ls", "--format", "{{.Name}}"), ("volume", "rm")),
-        ("network", ("network", "ls", "--format", "{{.Name}}"), ("network", "rm")),
+    for listing, removal in (
+        ("ps -a --format {{.Names}}", "rm -f -v"),
+        ("volume ls --format {{.Name}}", "volume rm"),
+        ("network ls --format {{.Name}}", "network rm"),
     ):
-        names = subprocess.run(["docker", *listing], check=True, capture_output=True, text=True).stdout.split()
-        for name in names:
+        listed = subprocess.run(["docker", *listing.split()], check=True, capture_output=True, text=True)
+        for name in listed.stdout.split():
             match = pattern.fullmatch(name)
             if match and not Path("/proc", match[1]).exists():
-                print(f"removing the {thing} {name}, which a killed run left")  # noqa: T201
-                subprocess.run(["docker", *removal, name], check=True, capture_output=True)
+                subprocess.run(["docker", *removal.split(), name], check=True, capture_output=True)
