@@ -7,19 +7,20 @@ what others added: that is read from ``managedFields`` of its answer, in which h
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pl.cluster.api import Api, Object
 from pl.errors import ApiRefused
 from pl.release import owners
 from pl.release.fields import FieldChange, Ref, differences
 from pl.release.owners import OWNER, Addition
+from pl.release.verified import Verified
 
 _THREADS = 4
 _NOT_OURS = ("managedFields", "resourceVersion", "generation", "creationTimestamp", "uid", "selfLink")
-_REPLICAS = ("spec", "replicas")
+_LABEL = ("app.kubernetes.io/managed-by", "Helm")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,16 +67,24 @@ def questions(release: str, namespace: str, objects: Sequence[Object]) -> list[A
     ]
 
 
-def standings(api: Api, asked: Sequence[Asked]) -> list[Standing]:
-    """How each object stands. Writes nothing."""
-    if not asked:
-        return []
-
-    def look(question: Asked) -> Standing:
-        return _standing(api, question)
-
-    with ThreadPoolExecutor(max_workers=min(_THREADS, len(asked))) as pool:
-        return list(pool.map(look, asked))
+def standings(api: Api, asked: Sequence[Asked], verified: Verified) -> list[Standing]:
+    """How each object stands. Writes nothing but ``verified``."""
+    paths = [_path(api, one) for one in asked]
+    listed: dict[str, Object] = {}
+    # One after the other on one connection: that is less work than to make more of them.
+    for collection in dict.fromkeys(_above(path) for path in paths if path):
+        listed.update(_collection(api, collection))
+    seen = [_seen(api, one, path, listed) for one, path in zip(asked, paths, strict=True)]
+    doubtful = [
+        number for number, one in enumerate(seen) if one.live is not None and not verified.holds(one.live, one.wanted)
+    ]
+    if doubtful:
+        with ThreadPoolExecutor(max_workers=min(_THREADS, len(doubtful))) as pool:
+            answers = list(pool.map(lambda number: _tried(api, seen[number], verified), doubtful))
+        for number, answer in zip(doubtful, answers, strict=True):
+            seen[number] = answer
+    verified.save()
+    return seen
 
 
 def marked(obj: Object, release: str, namespace: str) -> Object:
@@ -84,7 +93,7 @@ def marked(obj: Object, release: str, namespace: str) -> Object:
     metadata = obj.setdefault("metadata", {})
     labels = metadata.get("labels") or {}
     annotations = metadata.get("annotations") or {}
-    metadata["labels"] = {**labels, "app.kubernetes.io/managed-by": "Helm"}
+    metadata["labels"] = {**labels, _LABEL[0]: _LABEL[1]}
     metadata["annotations"] = {
         **annotations,
         "meta.helm.sh/release-name": release,
@@ -100,35 +109,50 @@ def _autoscaled(objects: Iterable[Object]) -> Iterable[tuple[str, str]]:
             yield target["kind"], target["name"]
 
 
-def _standing(api: Api, asked: Asked) -> Standing:
-    ref = Ref.of(asked.obj, asked.namespace)
-    wanted = marked(asked.obj, asked.release, asked.namespace)
+def _path(api: Api, asked: Asked) -> str:
+    """Empty for a kind that comes with the release itself, or that this cluster does not have: helm will say."""
     try:
-        path = api.path_of(asked.obj, namespace=asked.namespace)
+        return api.path_of(asked.obj, namespace=asked.namespace)
     except ApiRefused as error:
         if error.status != 404:
             raise
-        # A kind that comes with the release itself, or that this cluster does not have: helm will say.
-        return Standing(ref=ref, path="", wanted=wanted, live=None)
-    live = api.get(path)
-    if live is None:
-        return Standing(ref=ref, path=path, wanted=wanted, live=None)
-    if asked.is_autoscaled or owners.is_owned_by_autoscaler(live):
+        return ""
+
+
+def _above(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
+def _collection(api: Api, path: str) -> dict[str, Object]:
+    """The objects of a kind that have helm's label, by path. One that lost it is asked for by itself."""
+    found, _ = api.list(path, labels="=".join(_LABEL))
+    return {f"{path}/{obj['metadata']['name']}": obj for obj in found}
+
+
+def _seen(api: Api, asked: Asked, path: str, listed: Mapping[str, Object]) -> Standing:
+    """An object as it is, beside what is wanted."""
+    wanted = marked(asked.obj, asked.release, asked.namespace)
+    live = (listed.get(path) or api.get(path)) if path else None
+    if live and (asked.is_autoscaled or owners.is_owned_by_autoscaler(live)):
         _leave_replicas(wanted, live)
+    return Standing(ref=Ref.of(asked.obj, asked.namespace), path=path, wanted=wanted, live=live)
+
+
+def _tried(api: Api, seen: Standing, verified: Verified) -> Standing:
+    """With what the server would make of it."""
+    if seen.live is None:
+        return seen
     try:
-        wished = api.apply(path, wanted, manager=OWNER, force=True, dry_run=True)
+        wished = api.apply(seen.path, seen.wanted, manager=OWNER, force=True, dry_run=True)
     except ApiRefused as error:
         if error.status not in (400, 409, 422):
             raise
-        return Standing(ref=ref, path=path, wanted=wanted, live=live, refusal=error.message)
-    return Standing(
-        ref=ref,
-        path=path,
-        wanted=wanted,
-        live=live,
-        changes=tuple(differences(_comparable(live), _comparable(wished))),
-        additions=tuple(owners.additions(wished)),
-    )
+        return replace(seen, refusal=error.message)
+    changes = tuple(differences(_comparable(seen.live), _comparable(wished)))
+    additions = tuple(owners.additions(wished))
+    if not changes and not additions:
+        verified.note(seen.live, seen.wanted)
+    return replace(seen, changes=changes, additions=additions)
 
 
 def _leave_replicas(wanted: Object, live: Object) -> None:

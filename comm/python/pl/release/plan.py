@@ -24,11 +24,13 @@ from pl.release.manifest import Manifest
 from pl.release.render import Renderer
 from pl.release.target import Target
 from pl.release.values import Values, merged
+from pl.release.verified import Verified
 
 Action = Literal["install", "upgrade", "restore", "clean", "uninstall", "unchanged"]
 """``restore`` puts drifted objects right, ``clean`` only removes what others added."""
 
 _RENDERS = "renders"
+_VERIFIED = "verified.json"
 _THREADS = 4
 
 
@@ -177,7 +179,8 @@ def _look(target: Target, compared: Sequence[_Compared]) -> list[list[Standing]]
         live.questions(one.release.name, target.namespace, one.rendered.objects) if one.deployed else []
         for one in compared
     ]
-    answers = iter(live.standings(target.api, [question for group in questions for question in group]))
+    verified = Verified(target.folder / _VERIFIED, mark=target.kube_version)
+    answers = iter(live.standings(target.api, [question for group in questions for question in group], verified))
     return [[next(answers) for _ in group] for group in questions]
 
 

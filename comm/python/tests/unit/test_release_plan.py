@@ -29,6 +29,8 @@ class Recorded:
         self.live = {self.path_of(obj, namespace="n"): copy.deepcopy(obj) for obj in live}
         self.revisions = list(revisions)
         self.refusals: dict[str, str] = {}
+        self.hidden: set[str] = set()
+        self.dry_runs = 0
 
     def path_of(self, what: Object | tuple[str, str], *, namespace: str = "", name: str = "") -> str:
         if isinstance(what, tuple):
@@ -37,14 +39,18 @@ class Recorded:
         return f"{namespace}/{what['kind']}/{what['metadata']['name']}"
 
     def list(self, path: str, *, labels: str = "") -> tuple[list[Object], str]:
-        assert (path, labels) == ("n/secrets", "owner=helm")
-        return self.revisions, "1"
+        if path == "n/secrets":
+            assert labels == "owner=helm"
+            return self.revisions, "1"
+        assert labels == "app.kubernetes.io/managed-by=Helm"
+        return [obj for at, obj in self.live.items() if at.startswith(f"{path}/") and at not in self.hidden], "1"
 
     def get(self, path: str) -> Object | None:
         return self.live.get(path)
 
     def apply(self, path: str, obj: Object, *, manager: str, force: bool, dry_run: bool = False) -> Object:
         assert (manager, force, dry_run) == ("helm", True, True)
+        self.dry_runs += 1
         if path in self.refusals:
             raise ApiRefused("apply", status=422, reason="Invalid", message=self.refusals[path], context="c")
         return cast(Object, laid_over(self.live[path], obj))
@@ -81,7 +87,17 @@ def installed(obj: Object, release: str = "web", **metadata: Any) -> Object:
     """An object as it is live, with helm's marks."""
     marks = {"meta.helm.sh/release-name": release, "meta.helm.sh/release-namespace": "n"}
     labels = {"app.kubernetes.io/managed-by": "Helm"}
-    return {**obj, "metadata": {**obj["metadata"], "labels": labels, "annotations": marks, "uid": "u", **metadata}}
+    return {
+        **obj,
+        "metadata": {
+            **obj["metadata"],
+            "labels": labels,
+            "annotations": marks,
+            "uid": f"u-{obj['metadata']['name']}",
+            "resourceVersion": "1",
+            **metadata,
+        },
+    }
 
 
 def revision(
@@ -204,6 +220,29 @@ def test_drift_is_restored_without_an_upgrade(chart: Path) -> None:
     assert lines(one.changes) == [
         ("drifted", "ConfigMap/page", "data.a", "hand", "1"),
         ("missing", "Deployment/web", "", ABSENT, ABSENT),
+    ]
+
+
+def test_an_object_is_asked_about_again_when_somebody_wrote_it(chart: Path) -> None:
+    page, other = configmap(a="1"), configmap("other", b="1")
+    cluster = Recorded([installed(page), installed(other)], [revision(1, "deployed", [page, other])])
+    for dry_runs in (2, 2):
+        assert planned(cluster, chart, page, other).is_idle
+        assert cluster.dry_runs == dry_runs
+    cluster.live["n/ConfigMap/page"] = installed(configmap(a="hand"), resourceVersion="2")
+    for dry_runs in (3, 4):  # one that is not as it should be is never taken for granted
+        assert planned(cluster, chart, page, other).action == "restore"
+        assert cluster.dry_runs == dry_runs
+
+
+def test_an_object_that_lost_helms_label_is_not_missing(chart: Path) -> None:
+    page = configmap(a="1")
+    cluster = Recorded([installed(page)], [revision(1, "deployed", [page])])
+    cluster.hidden = {"n/ConfigMap/page"}
+    cluster.live["n/ConfigMap/page"]["metadata"]["labels"] = {}
+    one = planned(cluster, chart, page)
+    assert lines(one.changes) == [
+        ("drifted", "ConfigMap/page", 'metadata.labels["app.kubernetes.io/managed-by"]', ABSENT, "Helm")
     ]
 
 
