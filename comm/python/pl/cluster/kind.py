@@ -106,7 +106,12 @@ class KindCluster:
                 why=f"stopped: {', '.join(stopped)}",
                 hint=f"{self.env.code}.bootstrap starts it again",
             )
-        api = Api.of(self.state.kubeconfig)
+        try:
+            api = Api.of(self.state.kubeconfig)
+        except KubeconfigInvalid as error:
+            raise StageDown(
+                error.what, why="it leads to the stage's cluster", hint=f"{self.env.code}.bootstrap makes it again"
+            ) from None
         identity.check(api, self.state.identity)
         return api
 

@@ -171,6 +171,9 @@ def _destroy_leaves_nothing(clusters: Clusters, cluster: KindCluster) -> None:
 
 def test_a_lost_kubeconfig_is_asked_for_again(kind_cluster: Kind, clusters: Clusters) -> None:
     kind_cluster.kubeconfig.unlink()
+    with pytest.raises(StageDown, match="kubeconfig") as caught:
+        clusters.of("local").connect()
+    assert "sa.bootstrap" in caught.value.hint
     clusters.of("local").bootstrap(Quiet())
     assert kind_cluster.kubeconfig.stat().st_mode & 0o777 == 0o600
     assert clusters.of("local").connect()
