@@ -1,7 +1,7 @@
 """Refresh the hashed locks: ``requirements/NAME.txt`` from ``requirements/NAME.in``, all of them or none.
 
-Besides the checkout's own, each app may have locks of what goes into its images, in ``flesh/requirements``. They take the
-versions of the checkout's environment: what was tested is what runs.
+Besides the checkout's own, each app may have locks of what goes into its images, in ``flesh/requirements``. They take
+the versions of the checkout's environment: what was tested is what runs.
 
 Only an .in file that has a lock is refreshed (others are parts of those); an empty .txt beside it begins a new lock.
 No lock holds an address: where packages come from is told by each machine, not by the repository.
