@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import Annotated, NoReturn
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, NoReturn, cast
 
 import typer
 
-from pl.cli import running
+from pl.cli import output, running
 from pl.cli.commandline import new_app
 from pl.cli.running import PASSED_ON, Follow, Lines, Words, stage, stage_env
 from pl.errors import StageUnsupported
+
+if TYPE_CHECKING:
+    from pl.cluster_stage.stage import ClusterStage
 
 app = new_app(help="Work on one app of a stage, from inside its shell.", no_args_is_help=True)
 
@@ -29,14 +34,13 @@ def logs(*, follow: Follow = False, lines: Lines = 20) -> None:
     """Show the logs of the app's programs."""
     from pl.cli.tail import show
 
-    _has_programs()
-    show(stage().logs(_programs, lines=lines, follow=follow))
+    show(stage().logs(_names(), lines=lines, follow=follow))
 
 
 @app.command(context_settings=PASSED_ON)
 def terminal(command: Words = None) -> None:
     """Open a shell with the app's settings, in its folder: manage.py works there."""
-    _has_programs()
+    _names()
     opened = stage()
     raise typer.Exit(opened.terminal(command or (), app=opened.env.app))
 
@@ -53,10 +57,12 @@ def test(
     from pl import proc
 
     env = stage_env()
-    if in_cluster:
-        raise StageUnsupported(f"the stage {env.stage} has no cluster to run tests in", hint="pl.test unit")
     if env.stage == "prod":
-        raise StageUnsupported("end-to-end tests do not run on prod", hint=f"{env.root.name}/shell.py prod -- ht.smoke")
+        raise StageUnsupported("tests do not run on prod", hint=f"{env.root.name}/shell.py prod -- ht.smoke")
+    if in_cluster:
+        if env.runs_on == "host":
+            raise StageUnsupported(f"the stage {env.stage} has no cluster to run tests in", hint="pl.test unit")
+        raise typer.Exit(_tested_in_cluster(arguments or ()))
     stage().status()
     folder = env.root / "tests/test_e2e"
     command = [sys.executable, "-m", "pytest", "--rootdir", env.checkout, folder, *(arguments or ())]
@@ -65,20 +71,72 @@ def test(
 
 @app.command()
 def skaffold() -> None:
-    """Develop in the cluster: rebuild and redeploy as files change."""
-    _has_instead("skaffold", "a deploy restarts only what changed, in about two seconds: ht.deploy")
+    """Develop in the cluster: files are put in their places as they are saved. Ctrl-C puts back what was deployed."""
+    opened = _in_cluster("skaffold", "a deploy restarts only what changed, in about two seconds: ht.deploy")
+    work = opened.work_on(opened.env.app)
+    with output.progress() as progress:
+        opened.deploy(progress)
+    try:
+        status = work.skaffold()
+    finally:
+        output.note("putting back what was deployed")
+        with output.progress() as progress:
+            opened.deploy(progress)
+    raise typer.Exit(status)
+
+
+@app.command(context_settings=PASSED_ON)
+def telepresence(
+    command: Words = None,
+    *,
+    port: Annotated[
+        str,
+        typer.Option(metavar="LOCAL:PORT", help="Where requests go here, and the Service's port by name or number."),
+    ] = "8000:http",
+) -> None:
+    """Put this machine's process in the place of one in the cluster, while a shell or a command runs."""
+    opened = _in_cluster(
+        "telepresence", "all processes are on this machine already: ps.terminal opens a shell beside them"
+    )
+    raise typer.Exit(opened.work_on(opened.env.app).telepresence(port, command or ()))
 
 
 @app.command()
-def telepresence() -> None:
-    """Put this machine's process in the place of one in the cluster."""
-    _has_instead("telepresence", "all processes are on this machine already: ps.terminal opens a shell beside them")
+def forward(
+    name: Annotated[str, typer.Argument(help="What to forward; all that there is when left out.")] = "",
+    ports: Annotated[
+        list[str] | None, typer.Argument(metavar="[[LOCAL_PORT:]PORT]...", help="Which ports, and where they go here.")
+    ] = None,
+) -> None:
+    """Make ports of the cluster reachable from this machine, until Ctrl-C."""
+    opened = _in_cluster("forward", "every port is on this machine already: ht.status shows them")
+    work = opened.work_on(opened.env.app)
+    if name:
+        work.forward(name, ports or ())
+    else:
+        output.table(work.doors(), header=("name", "service"))
 
 
-@app.command()
-def forward() -> None:
-    """Make a port of the cluster reachable from this machine."""
-    _has_instead("forward", "every port is on this machine already: ht.status shows them")
+def _tested_in_cluster(arguments: Sequence[str]) -> int:
+    opened = _in_cluster("cluster", "pl.test unit")
+    work = opened.work_on(opened.env.app)
+    with output.progress() as progress:
+        image = work.built_suite(progress)
+    return work.test(image, [*_coloured(), *arguments], on_line=output.line)
+
+
+def _coloured() -> list[str]:
+    """What pytest sees is no terminal, but its output may end on one."""
+    return ["--color=yes"] if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else []
+
+
+def _in_cluster(command: str, instead: str) -> ClusterStage:
+    """The stage, where it was deployed to a cluster."""
+    opened = stage()
+    if opened.env.runs_on == "host":
+        _has_instead(command, instead)
+    opened.must_exist()
+    return cast("ClusterStage", opened)
 
 
 def _has_instead(command: str, instead: str) -> NoReturn:
@@ -86,7 +144,11 @@ def _has_instead(command: str, instead: str) -> NoReturn:
     raise StageUnsupported(f"the stage {env.stage} has no {command}", why=f"instead: {instead}")
 
 
-def _has_programs() -> None:
+def _names() -> Sequence[str]:
+    """What the app is called in logs: in a cluster itself, on the host stage by its programs."""
+    env = stage_env()
+    if env.runs_on != "host":
+        return (env.app,)
     if not _programs:
-        env = stage().env
         raise StageUnsupported(f"{env.app} has no program on the stage {env.stage} yet")
+    return _programs

@@ -28,9 +28,9 @@ class Image:
 class Development:
     """How an image is worked on in running containers: files are put in their places there as they are saved."""
 
-    folder: str
+    folder: str = ""
     """Where the files of the context are in the image."""
-    files: tuple[str, ...]
+    files: tuple[str, ...] = ()
     """Which of them, as patterns below the context (``**/*.py``). A change of any other file means another build."""
     arguments: Mapping[str, str] = field(default_factory=dict)
     """Build arguments that let the container's user replace them."""

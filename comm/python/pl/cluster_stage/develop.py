@@ -76,6 +76,8 @@ def develop(
     ]
     # It has to end without uninstalling what was there before it.
     words += ["--cleanup=false", "--namespace", platform.namespace, "--detect-minikube=false"]
+    # How long it waits for further files after a change; as much is lost with each.
+    words += ["--watch-poll-interval", "200"]
     return proc.attach(
         [program(bench.checkout, "skaffold"), *words],
         env=_variables(bench),
@@ -138,8 +140,7 @@ def configuration(
 
 
 def _artifact(image: Image, development: Development) -> dict[str, object]:
-    hooks = {"after": [{"container": {"command": list(development.after)}}]} if development.after else {}
-    return {
+    artifact: dict[str, object] = {
         "image": image.name,
         "context": str(image.context),
         "docker": {
@@ -147,11 +148,17 @@ def _artifact(image: Image, development: Development) -> dict[str, object]:
             **({"target": image.target} if image.target else {}),
             "buildArgs": {**image.arguments, **development.arguments},
         },
-        "sync": {
-            "manual": [{"src": pattern, "dest": development.folder} for pattern in development.files],
-            **({"hooks": hooks} if hooks else {}),
-        },
     }
+    if development.files:
+        artifact["sync"] = {
+            "manual": [{"src": pattern, "dest": development.folder} for pattern in development.files],
+            **({"hooks": _told(development.after)} if development.after else {}),
+        }
+    return artifact
+
+
+def _told(command: Sequence[str]) -> dict[str, object]:
+    return {"after": [{"container": {"command": list(command)}}]}
 
 
 def _variables(bench: Bench) -> dict[str, str]:

@@ -28,6 +28,7 @@ from pl.steps import Progress, Step, run_steps
 from pl.tools.install import known, program
 
 if TYPE_CHECKING:
+    from pl.cluster_stage.app_work import AppWork
     from pl.cluster_stage.kubectl import Kubectl
 
 _LOOPBACK = "127.0.0.1"
@@ -157,6 +158,21 @@ class ClusterStage:
         inside = platform.inside[app]
         prompt = f"{self.env.emoji} "
         return terminal(self._kubectl(platform), self._cluster.connect(), inside, argv, prompt=prompt)
+
+    def work_on(self, app: str) -> AppWork:
+        """What ``app.py`` does on one app."""
+        from pl.cluster_stage.app_work import AppWork
+
+        platform = self._platform()
+        return AppWork(
+            app,
+            env=self.env,
+            state=self.state,
+            api=self._cluster.connect(),
+            platform=platform,
+            kubectl=self._kubectl(platform),
+            say=self._say,
+        )
 
     def host_names(self) -> Mapping[str, Sequence[str]]:
         from pl.cluster.hosts import LOOPBACK, addresses_of
