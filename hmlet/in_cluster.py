@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pl.cluster.platform import ClusterPlatform, Image, Inside, Release, SecretObject
+from pl.cluster.platform import ClusterPlatform, Development, Image, Inside, Release, SecretObject, Suite
 from pl.cluster_env import ExistingEnv
 from pl.env import Secret
 
@@ -36,6 +36,17 @@ def platform(env: HmletClusterEnv) -> ClusterPlatform:
         },
         host_names=(env.web_host, env.storage_host),
         edge="frontend",
+        development={
+            # gunicorn looks for itself whether its files changed; Celery begins anew when it is told to.
+            "hmlet-web": _synced(),
+            "hmlet-worker": _synced(after=("sh", "-c", "kill -HUP 1")),
+            "hmlet-frontend": Development(),
+        },
+        suites={
+            "photos": Suite(
+                image=Image(name="hmlet-tests", context=photos / "flesh", dockerfile="tests.Dockerfile"), of="hmlet-web"
+            )
+        },
     )
 
 
@@ -106,6 +117,7 @@ def _releases(env: HmletClusterEnv) -> Iterable[Release]:
             "auth.admin.checksum": "backend-admin-auth",
         },
         needs=tuple(release.name for release in installed),
+        development={"development": True, "web": {"replicas": 1}, "worker": {"replicas": 1}},
     )
     edge: dict[str, object] = {"publicUrl": env.web_url, "photoMaxBytes": env.photo_max_bytes}
     edge["storage"] = {"publicUrl": env.storage_url, "buckets": _buckets(env), "enabled": "minio" in env.installed}
@@ -119,6 +131,13 @@ def _releases(env: HmletClusterEnv) -> Iterable[Release]:
         settings=edge,
         images={"image": "hmlet-frontend"},
         needs=("backend",),
+    )
+
+
+def _synced(after: tuple[str, ...] = ()) -> Development:
+    """The code, in an image whose files belong to the container's user."""
+    return Development(
+        folder="/srv/hmlet", files=("**/*.py", "**/*.html"), arguments={"SOURCE_OWNER": "10001"}, after=after
     )
 
 

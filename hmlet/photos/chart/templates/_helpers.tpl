@@ -53,7 +53,7 @@ securityContext:
 
 {{- define "backend.confined" -}}
 allowPrivilegeEscalation: false
-readOnlyRootFilesystem: {{ not (and .root.Values.development (eq .component "web")) }}
+readOnlyRootFilesystem: {{ not .root.Values.development }}
 capabilities: {drop: [ALL]}
 {{- end }}
 
