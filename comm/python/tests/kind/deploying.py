@@ -5,6 +5,7 @@ import sys
 import time
 from pathlib import Path
 
+from pl.cluster import lock
 from pl.cluster.api import Api
 from pl.errors import PlError
 from releases import Place, serve
@@ -23,7 +24,11 @@ def main() -> None:
     made = [serve(one["name"], needs=one["needs"], **one["settings"]) for one in spec["releases"]]
     began = time.monotonic()
     try:
-        told = place.deploy(*made, timeout_s=spec["timeout_s"])
+        if spec["locks"]:
+            with lock.held(place.api, place.namespace, say=lambda text: print(text, flush=True)):  # noqa: T201
+                told = place.deploy(*made, timeout_s=spec["timeout_s"])
+        else:
+            told = place.deploy(*made, timeout_s=spec["timeout_s"])
     except PlError as error:
         sys.stdout.write(f"{error}\n")
         sys.exit(error.exit_status)

@@ -174,14 +174,20 @@ class Place:
         assert answers > 10
 
     @contextmanager
-    def deploying(self, *releases: Release, timeout_s: float = TIMEOUT_S) -> Iterator[subprocess.Popen[str]]:
-        """A deploy in a process of its own, to be killed or interrupted. Its output ends with the error, if any."""
+    def deploying(
+        self, *releases: Release, timeout_s: float = TIMEOUT_S, locks: bool = False
+    ) -> Iterator[subprocess.Popen[str]]:
+        """A deploy in a process of its own, to be killed or interrupted. Its output ends with the error, if any.
+
+        It ``locks`` the namespace as a stage does. One that is killed leaves that to run out, which tests do not await.
+        """
         spec = {
             "kubeconfig": str(self.kubeconfig),
             "helm": str(self.helm),
             "namespace": self.namespace,
             "folder": str(self.folder),
             "timeout_s": timeout_s,
+            "locks": locks,
             "releases": [
                 {"name": one.name, "needs": list(one.needs), "settings": dict(one.settings)} for one in releases
             ],

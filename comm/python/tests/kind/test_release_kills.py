@@ -110,6 +110,16 @@ def test_an_uninstall_that_was_killed_is_finished(function_place: Place) -> None
     assert "Deployment/other" not in names(place)
 
 
+def test_of_two_deploys_at_once_the_second_waits_and_finds_nothing_to_do(function_place: Place) -> None:
+    place = function_place
+    with place.deploying(serve(), locks=True) as first, place.deploying(serve(), locks=True) as second:
+        said = [process.communicate(timeout=120)[0] for process in (first, second)]
+        assert [first.returncode, second.returncode] == [0, 0], said
+    assert sum("'revision 1'" in text for text in said) == 1
+    assert sum("unchanged" in text and "waiting for" in text for text in said) == 1
+    assert place.statuses("web") == ["deployed"]
+
+
 def test_a_helm_that_survived_its_deploy_is_ended_by_the_next(function_place: Place) -> None:
     """As on a machine whose kernel does not tell a process that its parent died."""
     place = function_place
