@@ -46,8 +46,6 @@ class StateDirectory:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.lock_descriptors: tuple[int, ...] = ()
-        """While the stage is held: given to a program, the stage stays held until that ends, too."""
 
     def exists(self) -> bool:
         return (self.folder / "version").exists()
@@ -154,10 +152,8 @@ class StateDirectory:
             with contextlib.suppress(OSError):  # a full disk must not keep anybody from destroying
                 os.ftruncate(descriptor, 0)
                 os.pwrite(descriptor, f"{os.getpid()} {' '.join(sys.argv)}".encode(), 0)
-            self.lock_descriptors = (descriptor,)
             yield
         finally:
-            self.lock_descriptors = ()
             os.close(descriptor)
 
     @contextlib.contextmanager

@@ -6,7 +6,7 @@ import http.client
 import json
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, cast
 from urllib.parse import quote, urlencode
@@ -67,11 +67,10 @@ class Engine:
         input: str = "",
         check: bool = True,
         timeout_s: float | None = 300.0,
-        pass_fds: Sequence[int] = (),
     ) -> proc.Result:
         """Tell the engine by its client. Raises EngineAway, and with ``check`` CommandFailed."""
         try:
-            result = proc.run(["docker", *argv], input=input, check=False, timeout_s=timeout_s, pass_fds=pass_fds)
+            result = proc.run(["docker", *argv], input=input, check=False, timeout_s=timeout_s)
         except CommandMissing:
             raise _not_installed() from None
         if result.status != 0:

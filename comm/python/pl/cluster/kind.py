@@ -33,6 +33,7 @@ from pl.errors import (
     ApiRefused,
     ClusterAway,
     CommandFailed,
+    CommandTimedOut,
     Interrupted,
     KubeconfigInvalid,
     PortTaken,
@@ -293,16 +294,25 @@ class KindCluster:
         return program(self.env.checkout, "kind")
 
     def _kind(self, kind: Path, *argv: str) -> proc.Result:
-        """kind keeps the stage's lock for as long as it runs, even when this process is killed over it."""
+        """Run kind to its end. It dies with this process: nobody else makes anything while the next one cleans up."""
         env = {**os.environ, _NETWORK_VARIABLE: self.env.cluster, "KUBECONFIG": str(self.state.kubeconfig)}
-        result = proc.run(
-            [str(kind), *argv],
-            env=env,
-            timeout_s=_CREATE_TIMEOUT_S,
-            check=False,
-            pass_fds=self.state.lock_descriptors,
-        )
+        running = proc.start_tied([kind, *argv], env=env)
+        try:
+            result = self._waited_for(running)
+        except BaseException:
+            running.kill()
+            raise
         write_whole(self.state.log / "kind.log", f"{result.stdout}{result.stderr}")
+        return result
+
+    def _waited_for(self, running: proc.Running) -> proc.Result:
+        """Raises Interrupted, CommandTimedOut."""
+        deadline = time.monotonic() + _CREATE_TIMEOUT_S
+        while (result := running.wait(_POLL_S)) is None:
+            if self._interrupted.is_set():
+                raise Interrupted("kind was interrupted")
+            if time.monotonic() > deadline:
+                raise CommandTimedOut(["kind"], _CREATE_TIMEOUT_S)
         return result
 
     def _explain(self, result: proc.Result, config: KindConfig) -> None:

@@ -245,10 +245,12 @@ def test_a_cluster_whose_making_was_killed_is_made_anew(kind_cluster: Kind, clus
         "KindCluster(env, print).bootstrap(Quiet())"
     )
     with clusters.destroyed_after("test") as cluster:
-        making = subprocess.Popen([sys.executable, "-c", script])
-        assert eventually(lambda: bool(docker("ps", "-q", "--filter", f"name=^{node_of(cluster)}$")))
-        making.send_signal(signal.SIGKILL)
-        making.wait()
+        for number in (signal.SIGINT, signal.SIGKILL):
+            making = subprocess.Popen([sys.executable, "-c", script])
+            seen = identity_of(node_of(cluster)) if number == signal.SIGKILL else ""
+            assert eventually(lambda old=seen: _is_another(node_of(cluster), old))  # type: ignore[misc]
+            making.send_signal(number)
+            assert making.wait(30) != 0
         half = identity_of(node_of(cluster))
         with pytest.raises(StageDown, match="has no cluster"):
             clusters.of("test").connect()
@@ -257,6 +259,10 @@ def test_a_cluster_whose_making_was_killed_is_made_anew(kind_cluster: Kind, clus
         assert any("made anew" in text for text in said)
         assert identity_of(node_of(cluster)) != half
         assert not clusters.of("test").bootstrap(Quiet())
+
+
+def _is_another(name: str, old: str) -> bool:
+    return docker("ps", "-q", "--no-trunc", "--filter", f"name=^{name}$") not in ("", old)
 
 
 def test_a_cluster_that_the_state_knows_nothing_of_is_not_touched(kind_cluster: Kind, clusters: Clusters) -> None:
