@@ -42,7 +42,7 @@ def kind_cluster(clusters: Clusters) -> Iterator[Kind]:
 def places(kind_cluster: Kind) -> Callable[[Path], Place]:
     """Makes a place to try releases in, whose state is a folder: a namespace, with the images of ``serve`` at hand."""
     kind, helm = (program(CHECKOUT, name) for name in ("kind", "helm"))
-    load = [kind, "load", "docker-image", "--name", kind_cluster.env.cluster, *IMAGES]
+    load: list[str | Path] = [kind, "load", "docker-image", "--name", kind_cluster.env.cluster, *IMAGES]
     subprocess.run(
         load, check=True, capture_output=True, env={**os.environ, "KUBECONFIG": str(kind_cluster.kubeconfig)}
     )
