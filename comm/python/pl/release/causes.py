@@ -15,7 +15,7 @@ from pl.release.fields import Ref
 _AT_ONCE_S = 0.0
 _SHORT_S = 3.0
 _LONG_S = 6.0
-_PULL_S = 10.0  # since the pod came: what a lookup of a registry takes to fail
+_PULL_S = 8.0  # since the pod came; a lookup that fails takes ten, and a second try ten more
 
 _NEVER_PULLS = (
     "not found",

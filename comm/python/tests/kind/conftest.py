@@ -46,7 +46,7 @@ def places(kind_cluster: Kind) -> Callable[[Path], Place]:
     subprocess.run(
         load, check=True, capture_output=True, env={**os.environ, "KUBECONFIG": str(kind_cluster.kubeconfig)}
     )
-    return lambda folder: Place.made(kind_cluster.kubeconfig, helm, folder)
+    return lambda folder: Place.made(kind_cluster.kubeconfig, helm, folder, registry=kind_cluster.registry)
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ def main() -> None:
         helm=Path(spec["helm"]),
         namespace=spec["namespace"],
         folder=Path(spec["folder"]),
+        registry=spec["registry"],
         api=Api.of(kubeconfig),
     )
     made = [serve(one["name"], needs=one["needs"], **one["settings"]) for one in spec["releases"]]

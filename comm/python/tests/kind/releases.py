@@ -28,7 +28,6 @@ SERVE = Path(__file__).parent / "charts/serve"
 PYTHON_PATH = Path(__file__).resolve().parents[2]
 TIMEOUT_S = 90.0
 IMAGES = ("nginxinc/nginx-unprivileged:1.26", "valkey/valkey:8.1")
-BROKEN_IMAGE = "nginxinc/nginx-unprivileged:no-such-tag"
 
 _WRITTEN = (
     ("v1", "ConfigMap"),
@@ -67,20 +66,26 @@ class Place:
     helm: Path
     namespace: str
     folder: Path
+    registry: str
     api: Api
 
     @classmethod
-    def made(cls, kubeconfig: Path, helm: Path, folder: Path) -> Place:
+    def made(cls, kubeconfig: Path, helm: Path, folder: Path, *, registry: str) -> Place:
         """In a namespace of its own, which goes when the place is left."""
         api, namespace = Api.of(kubeconfig), f"t-{uuid.uuid4().hex[:8]}"
         api.create("/api/v1/namespaces", dict(confined(namespace)))
-        return cls(kubeconfig=kubeconfig, helm=helm, namespace=namespace, folder=folder, api=api)
+        return cls(kubeconfig=kubeconfig, helm=helm, namespace=namespace, folder=folder, registry=registry, api=api)
 
     def __enter__(self) -> Place:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.api.delete(f"/api/v1/namespaces/{self.namespace}")
+
+    @property
+    def broken_image(self) -> str:
+        """One that its registry, which is there, does not have."""
+        return f"{self.registry}/no-such-image:no-such-tag"
 
     def target(self) -> Target:
         helm = Helm(
@@ -186,6 +191,7 @@ class Place:
             "helm": str(self.helm),
             "namespace": self.namespace,
             "folder": str(self.folder),
+            "registry": self.registry,
             "timeout_s": timeout_s,
             "locks": locks,
             "releases": [

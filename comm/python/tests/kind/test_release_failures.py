@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from pl.errors import ReleaseFailed, StepsFailed
-from releases import BROKEN_IMAGE, Place, serve
+from releases import Place, serve
 
 NAMED_WITHIN_S = 15.0
 
@@ -34,7 +34,7 @@ def failed(place: Place, **values: object) -> tuple[ReleaseFailed, float]:
 @pytest.mark.parametrize(
     ("values", "words", "detail"),
     [
-        ({"image": BROKEN_IMAGE}, ("ImagePullBackOff", BROKEN_IMAGE), "no-such-tag"),
+        ({"image": "BROKEN"}, ("ImagePullBackOff", "no-such-image:no-such-tag"), "not found"),
         ({"args": ["echo no database here; exit 3"]}, ("CrashLoop", "exit status 3"), "no database here"),
         ({"cpu": "200"}, ("unschedulable", "Insufficient cpu"), ""),
         ({"runAsUser": 0}, ("Deployment/web", "Pod Security", "runAsUser"), ""),
@@ -47,6 +47,8 @@ def failed(place: Place, **values: object) -> tuple[ReleaseFailed, float]:
 def test_a_failure_is_named_and_taken_back_while_clients_notice_nothing(
     place: Place, values: dict[str, object], words: tuple[str, ...], detail: str
 ) -> None:
+    if "image" in values:
+        values = {"image": place.broken_image}
     pods = {name for name in place.pods() if "migrate" not in name}
     with place.polled("web") as wrong:
         error, known_after_s = failed(place, replicas=2, **values)
@@ -125,3 +127,14 @@ def test_ctrl_c_takes_back_what_is_half_done_and_says_so(function_place: Place) 
     assert "two: not begun" in said
     assert place.statuses("one") == ["superseded", "failed", "deployed"]
     assert place.plan(serve("one"), serve("two", needs=["one"])).is_idle
+
+
+def test_what_an_upgraded_release_needs_is_waited_for_though_nothing_of_it_changes(function_place: Place) -> None:
+    place = function_place
+    place.deploy(serve("one"), serve("two", needs=["one"]))
+    for pod in [name for name in place.pods() if name.startswith("one-")]:
+        place.api.delete(place.path("Pod", pod))
+    place.until(lambda: "availableReplicas" not in place.there(place.deployment("one"))["status"], "a gap")
+    told = place.deploy(serve("one"), serve("two", needs=["one"], greeting="new"))
+    assert told.done_ == {"one": "unchanged", "two": "revision 2"}
+    assert place.there(place.deployment("one"))["status"]["availableReplicas"] == 1

@@ -6,7 +6,7 @@ import subprocess
 
 import psutil
 from pl.cluster.platform import Release
-from releases import BROKEN_IMAGE, Place, serve
+from releases import Place, serve
 
 SLOW = "echo begun; sleep 60"
 
@@ -43,7 +43,7 @@ PAGE, SERVER = "ConfigMap/web-page", ("Service/web", "Deployment/web")
 
 def test_an_install_that_was_killed_is_made_anew(function_place: Place) -> None:
     place = function_place
-    broken = serve(store=True, extra=["left"], image=BROKEN_IMAGE)
+    broken = serve(store=True, extra=["left"], image=place.broken_image)
     killed(place, broken, "pending-install", when="Deployment|web|apps/v1")
     (one,) = place.plan(serve(store=True)).releases
     assert one.unfinished == "revision 1 was left pending-install: what is there of it goes first"
