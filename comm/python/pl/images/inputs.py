@@ -1,7 +1,9 @@
 """The tag of an image: a short hash over all that it is made of.
 
 That is every file that its build sees, with its mode; the Dockerfile; the target; the build arguments; the platform;
-and the images that it builds on, as the engine has them. Not times, nor where the checkout is.
+and the images that it builds on, by the digests under which the engine pulled them. Not times, nor where the checkout
+is. So two machines agree on a tag when they have pulled the same base image; a Dockerfile that names it by its digest
+makes them.
 """
 
 from __future__ import annotations
@@ -88,7 +90,7 @@ def ids_of(engine: Engine) -> Identify:
 
     def identify(name: str) -> str:
         if name not in known:
-            known[name] = engine_images.identity(name, engine)
+            known[name] = engine_images.published_identity(name, engine)
         return known[name]
 
     return identify
