@@ -15,6 +15,8 @@ class ClusterEnv(StageEnv):
     prefix: ClassVar[str] = "PL"
 
     namespace: str
+    image_platform: str = ""
+    """What the stage's nodes run ("linux/amd64"); this machine's processor when empty."""
 
     @functools.cached_property
     def registry(self) -> str:
@@ -54,12 +56,21 @@ class ExistingEnv(ClusterEnv):
     kube_context: str
     kube_source: Path = Path("~/.kube/config").expanduser()
     """Where the context is defined. The stage copies that one context into its own kubeconfig on first contact."""
+    cluster_uid: str = ""
+    """The UID of the cluster's namespace kube-system: a machine that was never in contact with it knows it by that."""
+    image_platform = "linux/amd64"
     image_registry: str
     """Where the stage's images are pushed: HOST[:PORT][/PATH]. Its login is Docker's affair."""
+    image_mirror: str = ""
+    """Where nodes pull third-party images from, as HOST[:PORT][/PATH]: ``postgres:18`` is docker.io/library/postgres:18
+    below it. From where they are published when empty."""
     storage_class: str = ""
     """Of the volumes; the cluster's default when empty."""
     needs_clean_git: bool = False
     confirm_by_name: bool = False
+    """A deploy shows what it would change and wants the stage's name typed, or the digest of what was reviewed."""
+    may_be_destroyed: bool = True
+    """Whether ``destroy`` removes the releases, on the stage's typed name. Never the volumes."""
 
     @functools.cached_property
     def registry(self) -> str:

@@ -44,10 +44,10 @@ def open_stage(project: Project, env: StageEnv, say: Callable[[str], None]) -> S
         return HostStage(env, project.host_platform, project.smoke, say)
     from pl.cluster_stage.stage import ClusterStage
 
-    return ClusterStage(_cluster(env, say), project.cluster_platform, project.smoke, say)
+    return ClusterStage(_cluster(project, env, say), project.cluster_platform, project.smoke, say)
 
 
-def _cluster(env: StageEnv, say: Callable[[str], None]) -> Cluster:
+def _cluster(project: Project, env: StageEnv, say: Callable[[str], None]) -> Cluster:
     from pl.cluster_env import ExistingEnv, KindEnv
 
     if isinstance(env, KindEnv):
@@ -56,4 +56,4 @@ def _cluster(env: StageEnv, say: Callable[[str], None]) -> Cluster:
         return KindCluster(env, say)
     from pl.cluster.existing import ExistingCluster
 
-    return ExistingCluster(cast(ExistingEnv, env), say)
+    return ExistingCluster(cast(ExistingEnv, env), say, lambda: project.cluster_platform(env).secrets)

@@ -1,6 +1,7 @@
 """Secrets of a stage: one file each in its state (0600), written whole or not at all.
 
 A secret that ``PROJECT/envs/STAGE/secrets.sops.yaml`` names has its value from there; every other is generated once.
+Where the stage is in a cluster that others deploy to as well, what they generated is taken from there.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import os
 import secrets
 import string
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,16 @@ _RECORD = ".sops.json"
 _DECRYPT_TIMEOUT_S = 120.0
 
 
-def provide(env: StageEnv) -> tuple[str, ...]:
+def provide(env: StageEnv, held: Callable[[], Mapping[str, str]] = dict) -> tuple[str, ...]:
     """Have a value for every secret field. Returns the names of those made or changed.
 
-    The encrypted file is decrypted again when it is another than last time. Raises SecretsInvalid, ToolMissing.
+    The encrypted file is decrypted again when it is another than last time. ``held`` says, by name, what the stage uses
+    already: it is asked when this machine lacks some, before any is generated. Raises SecretsInvalid, ToolMissing.
     """
     taken = _take(env)
-    return (*taken, *generate_missing(env))
+    if is_complete(env):
+        return taken
+    return (*taken, *_adopt(env, held()), *generate_missing(env))
 
 
 def generate_missing(env: StageEnv) -> tuple[str, ...]:
@@ -43,6 +47,15 @@ def generate_missing(env: StageEnv) -> tuple[str, ...]:
             _put(field.value.path, "".join(secrets.choice(_SIGNS) for _ in range(_LENGTH)))
             made.append(field.name)
     return tuple(made)
+
+
+def _adopt(env: StageEnv, held: Mapping[str, str]) -> tuple[str, ...]:
+    """Take over what is held and not here."""
+    missing = {field.name: field.value.path for field in env.fields() if field.secret and not field.value.path.exists()}
+    adopted = tuple(name for name in missing if held.get(name))
+    for name in adopted:
+        _put(missing[name], held[name])
+    return adopted
 
 
 def is_complete(env: StageEnv) -> bool:

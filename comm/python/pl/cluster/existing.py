@@ -1,7 +1,7 @@
 """A cluster that exists, reached by a context of somebody's kubeconfig: looked at, never made, never destroyed.
 
 The stage has a copy of that one context. Every command compares it with the source: other credentials for the same
-cluster are taken over, and a context that leads to another cluster now is refused.
+cluster are taken over, and a context that leads to another cluster now is refused. Only a deploy writes there.
 """
 
 from __future__ import annotations
@@ -10,15 +10,17 @@ import contextlib
 import http.client
 import os
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from pl import secrets
 from pl.cluster import identity, kubeconfig
 from pl.cluster.api import Api, Object
-from pl.cluster.namespace import ensure_namespace
+from pl.cluster.namespace import namespace_fault
+from pl.cluster.platform import SecretObject
 from pl.cluster.readiness import default_class
+from pl.cluster.secret_objects import held
 from pl.cluster.state import ClusterState
 from pl.cluster_env import ExistingEnv
 from pl.errors import ApiRefused, ClusterUnfit, Interrupted, KubeconfigInvalid, StageDown
@@ -36,8 +38,8 @@ _SECURITY = "pod-security.kubernetes.io/enforce"
 @dataclass(frozen=True, kw_only=True)
 class _Right:
     verb: str
-    group: str
     resource: str
+    group: str = ""
 
 
 _ALL_VERBS = ("get", "list", "create", "patch", "delete")
@@ -66,34 +68,34 @@ _RIGHTS = tuple(
 
 
 class ExistingCluster:
-    """The cluster of one stage. ``say`` tells the user one line."""
+    """The cluster of one stage. ``say`` tells the user one line; ``secret_objects`` are what the stage has there."""
 
-    def __init__(self, env: ExistingEnv, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        env: ExistingEnv,
+        say: Callable[[str], None],
+        secret_objects: Callable[[], Sequence[SecretObject]] = tuple,
+    ) -> None:
         self.env = env
         self.state = ClusterState(env.state)
         self._say = say
+        self._secret_objects = secret_objects
 
     def bootstrap(self, progress: Progress, *, new_ports: bool = False) -> bool:
-        """Have the stage's kubeconfig and namespace, and see that the cluster has what a deploy needs.
+        """Have the stage's kubeconfig and secrets, and see that the cluster has what a deploy needs.
 
-        Returns whether anything was written. ``new_ports`` means nothing here. Raises KubeconfigInvalid, ClusterAway,
-        ClusterMistaken, and StepsFailed with ClusterUnfit, which names all that is missing.
+        Nothing is written there. Returns whether anything was here. ``new_ports`` means nothing. Raises
+        KubeconfigInvalid, ClusterAway, ClusterMistaken, SecretsInvalid, and StepsFailed with ClusterUnfit, which names
+        all that is missing.
         """
         del new_ports
         with self._changing():
             new = not self.state.exists()
             self.state.create()
-            made = secrets.provide(self.env)
             api = self._api(first_contact=True)
-            written: list[bool] = [new or bool(made)]
-            run_steps(
-                [
-                    Step(name="access", run=lambda: self._check(api)),
-                    Step(name="namespace", run=lambda: self._namespace(api, written), needs=("access",)),
-                ],
-                progress,
-            )
-            return any(written)
+            run_steps([Step(name="access", run=lambda: self._check(api))], progress)
+            made = secrets.provide(self.env, lambda: held(api, self.env.namespace, self._secret_objects()))
+            return new or bool(made)
 
     def connect(self) -> Api:
         """The cluster's API, after a look at whether it is the right cluster.
@@ -141,11 +143,11 @@ class ExistingCluster:
             # Asked by what the source says before it is taken over.
             access = kubeconfig.read(self.env.kube_source, self.env.kube_context)
             candidate = Api(replace(access, file=self.state.kubeconfig))
-            identity.check(candidate, self.state.identity)
+            identity.check(candidate, self.state.identity, uid=self.env.cluster_uid)
             write_whole(self.state.kubeconfig, copied)
             return candidate
         api = Api.of(self.state.kubeconfig)
-        identity.check(api, self.state.identity)
+        identity.check(api, self.state.identity, uid=self.env.cluster_uid)
         return api
 
     def _source_text(self, *, needed: bool) -> str:
@@ -174,30 +176,12 @@ class ExistingCluster:
             lacking = pool.submit(lambda: _lacking(api, self.env.namespace))
             storage = pool.submit(lambda: _storage_fault(api, self.env.storage_class))
             registry = pool.submit(lambda: registry_fault(self.env.registry))
-            faults = [_version_fault(version), *lacking.result(), storage.result(), registry.result()]
+            faults = [_version_fault(version), *lacking.result(), *_namespace_faults(api, self.env.namespace)]
+            faults += [storage.result(), registry.result()]
         found = [fault for fault in faults if fault]
         if found:
             raise ClusterUnfit(self.env.kube_context, found)
         return f"{self.env.kube_context}, Kubernetes {version.get('gitVersion', '')}"
-
-    def _namespace(self, api: Api, written: list[bool]) -> str:
-        try:
-            made = ensure_namespace(api, self.env.namespace)
-        except ApiRefused as error:
-            if error.status != 403:
-                raise
-            name = self.env.namespace
-            raise ClusterUnfit(
-                self.env.kube_context,
-                [
-                    f"the namespace {name} is not there or does not enforce restricted pods, and may not be made so: "
-                    f"{error.message}",
-                    f"whoever may: kubectl create namespace {name}; "
-                    f"kubectl label namespace {name} {' '.join(f'{mode}=restricted' for mode in _modes())}",
-                ],
-            ) from None
-        written.append(made)
-        return "made" if made else ""
 
 
 def registry_fault(registry: str) -> str:
@@ -242,6 +226,23 @@ def _lacking(api: Api, namespace: str) -> list[str]:
     return [
         f"its user may not {', '.join(verbs)} {resource} in the namespace {namespace}"
         for resource, verbs in denied.items()
+    ]
+
+
+def _namespace_faults(api: Api, name: str) -> list[str]:
+    """Where a deploy would have to make the namespace, and may not."""
+    try:
+        fault = namespace_fault(api, name)
+    except ApiRefused as error:
+        if error.status != 403:
+            raise
+        fault = "may not be looked at"
+    if not fault or _may(api, "", _Right(verb="create" if fault == "not there" else "patch", resource="namespaces")):
+        return []
+    modes = " ".join(f"{mode}=restricted" for mode in _modes())
+    return [
+        f"the namespace {name}: {fault}, and its user may not mend that",
+        f"whoever may: kubectl create namespace {name}; kubectl label namespace {name} {modes}",
     ]
 
 

@@ -61,10 +61,19 @@ def record(file: Path, identity: Identity) -> None:
     write_whole(file, json.dumps(asdict(identity), indent=1))
 
 
-def check(api: Api, file: Path) -> Identity:
-    """See that the cluster that answers is the recorded one; record it where none is. Raises ClusterMistaken."""
+def check(api: Api, file: Path, *, uid: str = "") -> Identity:
+    """See that the cluster that answers is the recorded one; record it where none is.
+
+    With ``uid``, it must be that cluster anyway. Raises ClusterMistaken.
+    """
     now = found(api)
     before = recorded(file)
+    if uid and now.uid != uid:
+        raise ClusterMistaken(
+            f"the context {api.access.context} leads to another cluster than the stage's",
+            why=f"the stage's: UID {uid}\nfound:       {now}\nnothing was changed there",
+            hint="lead the context there; or if this cluster is meant, change cluster_uid in the stage's file",
+        )
     if before is None:
         record(file, now)
     elif before.uid != now.uid:

@@ -12,14 +12,24 @@ _STANDARD = "pod-security.kubernetes.io/"
 
 def ensure_namespace(api: Api, name: str) -> bool:
     """Have the namespace, with Pod Security ``restricted`` enforced. Whether anything was written."""
-    path = f"/api/v1/namespaces/{name}"
-    wanted = _namespace(name)
-    found = api.get(path)
-    labels = (found or {}).get("metadata", {}).get("labels") or {}
-    if found is not None and wanted["metadata"]["labels"].items() <= labels.items():
+    if not namespace_fault(api, name):
         return False
-    api.apply(path, wanted, manager=MANAGER)
+    api.apply(_path(name), _namespace(name), manager=MANAGER)
     return True
+
+
+def namespace_fault(api: Api, name: str) -> str:
+    """Why the namespace is not as it is wanted; empty when it is. Changes nothing."""
+    found = api.get(_path(name))
+    if found is None:
+        return "not there"
+    labels = found["metadata"].get("labels") or {}
+    wanted = _namespace(name)["metadata"]["labels"]
+    return "" if wanted.items() <= labels.items() else "does not enforce restricted pods"
+
+
+def _path(name: str) -> str:
+    return f"/api/v1/namespaces/{name}"
 
 
 def _namespace(name: str) -> Object:

@@ -34,6 +34,18 @@ def stale_secrets(api: Api, namespace: str, secrets: Sequence[SecretObject]) -> 
     return (*stale, *(name for name in found if name not in wanted))
 
 
+def held(api: Api, namespace: str, secrets: Iterable[SecretObject]) -> dict[str, str]:
+    """By field, the secrets of the stage that the cluster has: those that another machine made, for example."""
+    found = _found(api, namespace)
+    values: dict[str, str] = {}
+    for secret in secrets:
+        data = found.get(secret.name) or {}
+        for key, value in secret.keys.items():
+            if isinstance(value, Secret) and data.get(key):
+                values[value.path.name] = base64.b64decode(data[key]).decode()
+    return values
+
+
 def ensure_secrets(api: Api, namespace: str, secrets: Sequence[SecretObject]) -> tuple[str, ...]:
     """Have the Secrets as they are wanted, and no others of ours. Returns the names of those written or deleted."""
     stale = stale_secrets(api, namespace, secrets)
