@@ -434,6 +434,17 @@ class PullFailed(PlError):
         )
 
 
+class ImageAbsent(PlError):
+    """Images that the cluster is to pull are not where it would pull them from."""
+
+    def __init__(self, references: Sequence[str]) -> None:
+        super().__init__(
+            f"{len(references)} of the images are not in the stage's mirror, and nothing was changed",
+            why="\n".join(references),
+            hint="bring them there (docker tag, docker push), or see what the mirror says of them, then repeat",
+        )
+
+
 class RegistryAway(PlError):
     """A registry does not answer, or does not let us in."""
 

@@ -37,12 +37,14 @@ class Change:
 @dataclass(frozen=True, kw_only=True)
 class Review:
     """What a deploy would do. ``digest`` stands for all of it, for who applies exactly what was reviewed, if the stage
-    has such a thing. ``remarks`` is what a deploy would leave as it is, and somebody should know of.
+    has such a thing. ``remarks`` is what a deploy would leave as it is, and somebody should know of; ``obstacles`` is
+    why it would be refused.
     """
 
     changes: tuple[Change, ...]
     digest: str = ""
     remarks: tuple[str, ...] = ()
+    obstacles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +116,9 @@ class Stage(Protocol):
 
     def what_dies(self) -> Sequence[str]:
         """What ``destroy`` would delete, for the question before it. Raises StateInvalid."""
+
+    def what_stays(self) -> Sequence[str]:
+        """What ``destroy`` would leave, where that is more than nothing."""
 
     def destroy(self) -> bool:
         """Stop and remove everything. Whether there was anything."""

@@ -81,13 +81,16 @@ def deploy(
     """Bring the stage to what this checkout says: all of it, or the named parts with what they need.
 
     Bootstraps what is missing, touches only what changed, ends with the smoke test. A second deploy does nothing.
-    On prod it shows the changes first and wants the stage's name typed, or --yes with the digest of a diff.
+    On prod it shows the changes first and wants a clean checkout and the stage's name typed, or --yes with the digest
+    of a diff.
     """
     began = time.monotonic()
     opened = stage()
     names = releases or ()
     if _wants_name(opened.env) and not reviewed:
-        reviewed = _reviewed(opened.diff(names, clean=clean), opened.env)
+        with output.progress() as progress:
+            opened.bootstrap(progress)
+        reviewed = _reviewed(opened.diff(names, clean=clean), opened.env, ["--clean"] * clean + list(names))
     with output.progress() as progress:
         changes = opened.deploy(progress, names, expected=reviewed, clean=clean)
     took = brief(time.monotonic() - began)
@@ -188,15 +191,23 @@ def smoke() -> None:
 
 @app.command()
 def destroy(*, yes: Yes = False) -> None:
-    """Stop everything and remove the stage's state, photos included. Asks first."""
+    """Stop everything and remove the stage's state, photos included. Asks first.
+
+    In an existing cluster it removes the releases and nothing else, and wants the stage's name typed; prod stays.
+    """
     opened = stage()
     doomed = opened.what_dies()
     if not doomed:
         output.line("there is nothing to destroy")
         return
-    confirmed("\n".join(["This deletes:", *(f"  {thing}" for thing in doomed)]), yes=yes)
+    left = opened.what_stays()
+    what = "\n".join(["This deletes:", *_listed(doomed), *(["What stays:", *_listed(left)] if left else ())])
+    if opened.env.runs_on == "existing":
+        typed_name(opened.env.stage, what)
+    else:
+        confirmed(what, yes=yes)
     opened.destroy()
-    output.line(f"{opened.env.stage} is gone")
+    output.line(f"the releases of {opened.env.stage} are gone" if left else f"{opened.env.stage} is gone")
 
 
 @app.command()
@@ -261,6 +272,10 @@ def remove_hosts() -> None:
 _MASK = "••••••"
 
 
+def _listed(things: Sequence[str]) -> list[str]:
+    return [f"  {thing}" for thing in things]
+
+
 def _not_yet(what: str) -> None:
     stage()
     raise StageUnsupported(f"{what} is not part of this version", why="the stage's data is in its state's folder data/")
@@ -291,17 +306,20 @@ def _wants_name(env: StageEnv) -> bool:
     return bool(getattr(env, "confirm_by_name", False))
 
 
-def _reviewed(review: Review, env: StageEnv) -> str:
-    """The digest of what was shown and agreed to. Raises Declined."""
+def _reviewed(review: Review, env: StageEnv, words: Sequence[str]) -> str:
+    """The digest of what was shown and agreed to. ``words`` are what else was typed. Raises Declined."""
     import sys
 
     _show_review(review)
     if not review.changes:
         return review.digest
+    if review.obstacles:
+        raise Declined(f"{env.stage} cannot be deployed like this", why="\n".join(review.obstacles))
     if not sys.stdin.isatty():
+        again = " ".join(["deploy", "--yes", review.digest, *words])
         raise Declined(
             f"a deploy of {env.stage} wants its name typed, and there is no terminal to ask on",
-            hint=f"review the diff above, then: {_typed(env, f'deploy --yes {review.digest}')}",
+            hint=f"review the diff above, then: {_typed(env, again)}",
         )
     typed_name(env.stage, f"This changes {env.stage} as shown above.")
     return review.digest
@@ -312,6 +330,8 @@ def _show_review(review: Review) -> None:
         _show_change(change)
     for remark in review.remarks:
         output.line(output.coloured(f"left as it is: {remark}", "dim"))
+    for obstacle in review.obstacles:
+        output.line(output.coloured(f"a deploy would be refused: {obstacle}", "red"))
     if not review.changes:
         output.line("nothing would change")
     elif review.digest:

@@ -114,5 +114,6 @@ class AppWork:
             checkout=self._env.checkout,
             say=self._say,
             progress=progress,
+            platform=self._env.image_platform,
             config=config,
         )

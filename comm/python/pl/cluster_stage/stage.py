@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from pl import proc, secrets
-from pl.cluster import lock
+from pl import secrets
+from pl.cluster import identity, lock
 from pl.cluster.api import Api
 from pl.cluster.namespace import ensure_namespace
 from pl.cluster.platform import ClusterPlatform
 from pl.cluster.state import ClusterState
 from pl.cluster_env import ClusterEnv, ExistingEnv, KindEnv
+from pl.cluster_stage import removal
+from pl.cluster_stage.checkout import uncommitted
 from pl.cluster_stage.reviews import changes_of, remarks_of
 from pl.cluster_stage.supplies import Supplier, Supplies
 from pl.digest import text_digest
-from pl.errors import Declined, Interrupted, PlanChanged, StageDown
+from pl.errors import Declined, Interrupted, PlanChanged, StageDown, StageUnsupported
 from pl.release.apply import apply
 from pl.release.helm import Helm
 from pl.release.plan import Plan, plan, with_needs
@@ -49,11 +51,16 @@ class Cluster(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class _Deployment:
-    """What a deploy finds, and would do."""
+    """What a deploy finds, and would do. ``cluster`` is the UID of the cluster."""
 
     platform: ClusterPlatform
     supplies: Supplies
     plan: Plan
+    cluster: str
+
+    @property
+    def digest(self) -> str:
+        return text_digest(self.cluster, self.supplies.digest, self.plan.digest)
 
     @property
     def changes(self) -> tuple[Change, ...]:
@@ -97,28 +104,39 @@ class ClusterStage:
     ) -> tuple[Change, ...]:
         """Have the cluster, then what the releases need, then the releases.
 
-        Ends with the smoke test, unless nothing changed since it last passed.
+        Images come first: nothing is written to the cluster for the sake of one that cannot be had. Ends with the smoke
+        test, unless nothing changed since it last passed.
         """
         self._cluster.bootstrap(progress)
         api = self._cluster.connect()
         with self._changing():
             found = self._look(api, names, clean=clean)
-            if expected and found.plan.digest != expected:
-                raise PlanChanged(expected, found.plan.digest, hint=f"{self.env.code}.diff shows what it is now")
+            if expected and found.digest != expected:
+                raise PlanChanged(expected, found.digest, hint=f"{self.env.code}.diff shows what it is now")
             changes = found.changes
             if changes:
                 self._must_be_clean()
+                releases = with_needs(found.platform.releases, names)
+                references = self._supplier().bring_images(found.platform, releases, found.supplies, progress)
                 ensure_namespace(api, found.platform.namespace)
                 with lock.held(api, found.platform.namespace, say=self._say):
-                    self._bring(api, found, names, progress, clean=clean, expected=expected)
+                    self._bring(api, found, references, names, progress, clean=clean, expected=expected)
             proof = _proof(found.plan)
             if not names and (changes or self.state.proven() != proof):
-                run_steps([Step(name="smoke", run=self.smoke)], progress)
+                run_steps(self._proving(api, found.platform), progress)
                 self.state.prove(proof)
         return changes
 
     def destroy(self) -> bool:
-        return self._cluster.destroy()
+        if not isinstance(self.env, ExistingEnv):
+            return self._cluster.destroy()
+        self._must_be_destroyable()
+        api, platform = self._cluster.connect(), self._platform()
+        if not removal.installed(api, platform.namespace):
+            return False
+        with self._changing("destroy"), lock.held(api, platform.namespace, say=self._say):
+            removal.remove_releases(self._target(api, platform), platform.releases, self._say)
+        return True
 
     # -- what looks at it
 
@@ -128,8 +146,12 @@ class ClusterStage:
         if not self.state.exists() or not secrets.is_complete(self.env):
             return Review(changes=(Change(name="cluster", action="create", why="the stage was never bootstrapped"),))
         found = self._look(self._cluster.connect(), names, clean=clean)
-        remarks = () if clean else remarks_of(found.plan)
-        return Review(changes=found.changes, digest=found.plan.digest, remarks=remarks)
+        return Review(
+            changes=found.changes,
+            digest=found.digest,
+            remarks=() if clean else remarks_of(found.plan),
+            obstacles=tuple(self._obstacles(found)),
+        )
 
     def smoke(self) -> str:
         with resolving(self._own_names()):
@@ -189,9 +211,54 @@ class ClusterStage:
             raise StageDown(f"the stage {self.env.stage} was never deployed", hint=f"{self.env.code}.deploy")
 
     def what_dies(self) -> Sequence[str]:
-        return self._cluster.what_dies()
+        if not isinstance(self.env, ExistingEnv):
+            return self._cluster.what_dies()
+        self._must_be_destroyable()
+        if not self.state.exists():
+            return ()
+        api, namespace = self._cluster.connect(), self.env.namespace
+        return [
+            f"the release {name} (revision {history.latest.number}) in {api.access.context}, namespace {namespace}"
+            for name, history in removal.installed(api, namespace).items()
+        ]
+
+    def what_stays(self) -> Sequence[str]:
+        if not isinstance(self.env, ExistingEnv):
+            return ()
+        claims = removal.volumes(self._cluster.connect(), self.env.namespace)
+        return (
+            f"the namespace {self.env.namespace} with its Secrets",
+            f"volumes: {', '.join(claims) or 'none'}",
+            f"the secrets that go with these, in {self.state.folder}",
+        )
 
     # -- parts
+
+    def _must_be_destroyable(self) -> None:
+        if isinstance(self.env, ExistingEnv) and not self.env.may_be_destroyed:
+            raise StageUnsupported(
+                f"{self.env.stage} is never destroyed by a command",
+                why=f"may_be_destroyed is off in env_{self.env.stage}.py: nothing was done",
+                hint="to take a release away for good, take it out of the platform and deploy",
+            )
+
+    def _proving(self, api: Api, platform: ClusterPlatform) -> list[Step]:
+        smoke = Step(name="smoke", run=self.smoke)
+        if not isinstance(self.env, ExistingEnv):
+            return [smoke]
+        from pl.cluster_stage.edge import await_load_balancer
+
+        edge = Step(name="load balancer", run=lambda: await_load_balancer(api, platform.namespace, platform.edge))
+        return [edge, replace(smoke, needs=(edge.name,))]
+
+    def _obstacles(self, found: _Deployment) -> Iterator[str]:
+        """Why a deploy would be refused."""
+        if found.changes and isinstance(self.env, ExistingEnv) and self.env.needs_clean_git:
+            changed = uncommitted(self.env.checkout)
+            if changed:
+                yield f"{self.env.stage} is deployed from a clean checkout only, and this one has changes:\n{changed}"
+        if found.supplies.absent:
+            yield f"not in the stage's mirror: {', '.join(found.supplies.absent)}"
 
     def _platform(self) -> ClusterPlatform:
         return self._platform_of(self.env)
@@ -199,7 +266,9 @@ class ClusterStage:
     def _look(self, api: Api, names: Sequence[str], *, clean: bool) -> _Deployment:
         platform = self._platform()
         supplies = self._supplier().look(api, platform, with_needs(platform.releases, names))
+        cluster = identity.recorded(self.state.identity)
         return _Deployment(
+            cluster=cluster.uid if cluster else "",
             platform=platform,
             supplies=supplies,
             plan=plan(
@@ -213,12 +282,18 @@ class ClusterStage:
         )
 
     def _bring(
-        self, api: Api, found: _Deployment, names: Sequence[str], progress: Progress, *, clean: bool, expected: str
+        self,
+        api: Api,
+        found: _Deployment,
+        references: Mapping[str, str],
+        names: Sequence[str],
+        progress: Progress,
+        *,
+        clean: bool,
+        expected: str,
     ) -> None:
         """Do it all, planned anew now that nobody else changes anything."""
         platform, target = found.platform, self._target(api, found.platform)
-        releases = with_needs(platform.releases, names)
-        references = self._supplier().bring(api, platform, releases, found.supplies, progress)
         now = plan(
             platform,
             target,
@@ -227,8 +302,10 @@ class ClusterStage:
             names=names,
             remove_additions=clean,
         )
-        if expected and now.digest != expected:
-            raise PlanChanged(expected, now.digest, hint=f"{self.env.code}.diff shows what it is now")
+        if expected and now.digest != found.plan.digest:
+            changed = replace(found, plan=now).digest
+            raise PlanChanged(expected, changed, hint=f"{self.env.code}.diff shows what it is now")
+        self._supplier().bring_secrets(api, platform, found.supplies)
         apply(now, target, progress)
 
     def _supplier(self) -> Supplier:
@@ -259,23 +336,28 @@ class ClusterStage:
         )
 
     def _own_names(self) -> dict[str, str]:
-        """The names of a stage on this machine, which may not know them yet."""
-        return dict.fromkeys(self._platform().host_names, _LOOPBACK) if isinstance(self.env, KindEnv) else {}
+        """The names of the stage, which this machine may not know yet, and where they lead."""
+        platform = self._platform()
+        if isinstance(self.env, KindEnv):
+            return dict.fromkeys(platform.host_names, _LOOPBACK)
+        from pl.cluster_stage.edge import addresses_of_unknown
+
+        return addresses_of_unknown(platform.host_names, self._cluster.connect(), platform.namespace, platform.edge)
 
     def _must_be_clean(self) -> None:
         if not (isinstance(self.env, ExistingEnv) and self.env.needs_clean_git):
             return
-        found = proc.run(["git", "status", "--porcelain"], cwd=self.env.checkout).stdout
-        if found.strip():
+        found = uncommitted(self.env.checkout)
+        if found:
             raise Declined(
                 f"{self.env.stage} is deployed from a clean checkout only, and this one has changes",
-                why=found.rstrip(),
+                why=found,
                 hint="commit or stash them",
             )
 
     @contextlib.contextmanager
-    def _changing(self) -> Iterator[None]:
-        goes_on = f"{self.env.code}.deploy goes on from there"
+    def _changing(self, command: str = "deploy") -> Iterator[None]:
+        goes_on = f"{self.env.code}.{command} goes on from there"
         try:
             with self.state.locked(self._say):
                 yield

@@ -103,6 +103,9 @@ class HostStage:
         self.state.check_removable()
         return (f"all programs of {self.env.stage}", f"{self.state.folder} with every photo in it")
 
+    def what_stays(self) -> tuple[str, ...]:
+        return ()
+
     def destroy(self) -> bool:
         """Stop everything and remove the state. Returns whether there was anything. Raises StateInvalid."""
         if not os.path.lexists(self.state.folder):

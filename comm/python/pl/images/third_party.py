@@ -35,6 +35,16 @@ def references(upstream: Sequence[str], *, registry: str, state: Path, engine: E
     return {name: _reference(name, registry, remembered, engine) for name in upstream}
 
 
+def below(mirror: str, name: str) -> str:
+    """What an image is called in a mirror that keeps others' images under the names of their registries:
+    ``postgres:18`` is MIRROR/docker.io/library/postgres:18.
+    """
+    first, _, rest = name.partition("/")
+    if rest and ("." in first or ":" in first or first == "localhost"):
+        return f"{mirror}/{name}"
+    return f"{mirror}/docker.io/{name if rest else f'library/{name}'}"
+
+
 def ensure_mirrored(
     upstream: Sequence[str],
     *,
