@@ -79,12 +79,12 @@ class History:
 
     @property
     def way_back(self) -> Revision | None:
-        """Where to take an unfinished release back to; None where nothing ever worked.
+        """Where to take an unfinished release back to; None where nothing ever worked, or all of it was to go.
 
         A rollback or an upgrade that is killed between its last two writes leaves none that is deployed. Then the
         newest superseded one is what served.
         """
-        if self.deployed:
+        if self.deployed or self.latest.status == "uninstalling":
             return self.deployed
         return next((found for found in reversed(self.revisions) if found.status == "superseded"), None)
 

@@ -293,6 +293,7 @@ def test_what_others_added_is_told_and_removed_only_on_request(chart: Path) -> N
         (["superseded", "pending-rollback"], "unchanged", 1, "back to revision 1 first"),
         (["pending-install"], "install", 0, "what is there of it goes first"),
         (["uninstalling"], "install", 0, "goes first"),
+        (["superseded", "uninstalling"], "install", 0, "goes first"),
         (["deployed", "failed"], "unchanged", 1, "back to revision 1 first"),
         (["failed"], "install", 0, ""),
         (["uninstalled"], "install", 0, ""),
