@@ -313,9 +313,11 @@ def test_either_the_chart_or_the_autoscaler_says_how_many(name: str, path: str, 
 
 @pytest.mark.parametrize("name", RELEASES[:3])
 def test_a_volume_is_of_the_class_and_size_that_a_stage_says_and_outlives_its_release(name: str) -> None:
-    of_prod = one(rendered_once("prod", name), "PersistentVolumeClaim", f"{name}-data")
-    assert of_prod["spec"]["storageClassName"] == "gp3"
-    assert of_prod["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+    said = {"persistence.storageClass": "gp3", "persistence.size": "3Gi"}
+    other = one(rendered("test", name, said).objects, "PersistentVolumeClaim", f"{name}-data")
+    assert other["spec"]["storageClassName"] == "gp3"
+    assert other["spec"]["resources"]["requests"]["storage"] == "3Gi"
+    assert other["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
     of_test = one(rendered_once("test", name), "PersistentVolumeClaim", f"{name}-data")
     assert "storageClassName" not in of_test["spec"], "the cluster's default"
 
