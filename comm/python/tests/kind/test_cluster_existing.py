@@ -18,8 +18,6 @@ from pl.errors import ClusterMistaken, KubeconfigInvalid, StageDown, StepsFailed
 sys.path.append(str(Path(__file__).parents[1] / "unit"))
 from api_servers import ApiServer, serving
 
-NAMESPACE = "existing"
-
 _ENV = """
 from pathlib import Path
 from pl.cluster_env import ExistingEnv
@@ -42,6 +40,8 @@ class Company:
     def __init__(self, kind: Kind, clusters: Clusters, folder: Path, name: str) -> None:
         self.source = folder / "config"
         self._clusters, self._name = clusters, name
+        # Of its own: one that was deleted goes on being there for a while.
+        self.namespace = f"existing-{name}"
         self._content = json.loads(kubeconfig.flattened(kind.kubeconfig))
         self._content["contexts"][0]["name"] = "company"
         self.write()
@@ -57,7 +57,9 @@ class Company:
         self.write()
 
     def configure(self, registry: str, storage_class: str = "") -> None:
-        text = _ENV.format(namespace=NAMESPACE, source=str(self.source), registry=registry, storage_class=storage_class)
+        text = _ENV.format(
+            namespace=self.namespace, source=str(self.source), registry=registry, storage_class=storage_class
+        )
         root = self._clusters.checkout / "sample"
         (root / f"env_{self._name}.py").write_text(text)
         sys.modules.pop(f"sample.env_{self._name}", None)
@@ -76,7 +78,7 @@ def company(
     made = Company(kind_cluster, clusters, tmp_path, name)
     yield made
     made.stage().destroy()
-    kind_cluster.api.delete(f"/api/v1/namespaces/{NAMESPACE}")
+    kind_cluster.api.delete(f"/api/v1/namespaces/{made.namespace}")
     (clusters.checkout / "sample" / f"env_{name}.py").unlink()
 
 
@@ -87,7 +89,7 @@ def stranger(kind_cluster: Kind, tmp_path: Path) -> Iterator[ApiServer]:
         yield told
 
 
-def test_a_stage_gets_a_private_copy_of_its_context_and_a_restricted_namespace(
+def test_a_stage_gets_a_private_copy_of_its_context_and_nothing_is_written_in_the_cluster(
     company: Company, kind_cluster: Kind
 ) -> None:
     with pytest.raises(StageDown, match="never been in contact"):
@@ -95,9 +97,7 @@ def test_a_stage_gets_a_private_copy_of_its_context_and_a_restricted_namespace(
     assert company.stage().bootstrap(Quiet())
     stage = company.stage()
     assert stage.state.kubeconfig.stat().st_mode & 0o777 == 0o600
-    namespace = kind_cluster.api.get(f"/api/v1/namespaces/{NAMESPACE}")
-    assert namespace
-    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    assert kind_cluster.api.get(f"/api/v1/namespaces/{company.namespace}") is None
     assert not company.stage().bootstrap(Quiet())
     company.source.unlink()
     assert company.stage().connect().access.context == "company"
@@ -141,12 +141,13 @@ def test_all_that_is_missing_is_named_at_once(company: Company, kind_cluster: Ki
         company.stage().bootstrap(Quiet())
     said = str(caught.value)
     for words in (
-        "may not get, list, create, patch, delete deployments.apps in the namespace existing",
+        f"may not get, list, create, patch, delete deployments.apps in the namespace {company.namespace}",
         "may not get pods/log",
         "the registry 127.0.0.1:9 cannot be reached",
+        f"the namespace {company.namespace}: may not be looked at, and its user may not mend that",
     ):
         assert words in said
-    assert not kind_cluster.api.get(f"/api/v1/namespaces/{NAMESPACE}")
+    assert not kind_cluster.api.get(f"/api/v1/namespaces/{company.namespace}")
 
 
 def test_a_storage_class_that_is_not_there_is_named_with_those_that_are(company: Company, kind_cluster: Kind) -> None:

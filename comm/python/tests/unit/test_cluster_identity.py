@@ -46,6 +46,16 @@ def test_another_cluster_is_refused_with_both_names_and_nothing_is_recorded(
     assert {asked.method for asked in server.asked} == {"GET"}
 
 
+def test_a_stage_that_says_which_cluster_is_its_own_trusts_no_first_contact_with_another(
+    api: Api, tmp_path: Path
+) -> None:
+    file = tmp_path / "identity.json"
+    with pytest.raises(ClusterMistaken, match="than the stage's"):
+        identity.check(api, file, uid="99")
+    assert identity.recorded(file) is None
+    assert identity.check(api, file, uid=UID).uid == UID
+
+
 def test_the_same_cluster_at_another_address_is_the_same(api: Api, tmp_path: Path) -> None:
     file = tmp_path / "identity.json"
     identity.record(file, identity.Identity(cluster="there", server="https://old.example", uid=UID))
