@@ -15,6 +15,16 @@ _VALKEY = "valkey/valkey:8.1"
 _MINIO = "quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z"
 _PYTHON = "python:3.11-slim-bookworm"
 
+_APPS = ("gallery", "imaging", "jobs", "ops")
+# gunicorn and Celery both begin anew on SIGHUP. What is not listed wants another image and a deploy: that runs
+# migrations, and gunicorn's master keeps the settings that it began with.
+_SYNCED = Development(
+    folder="/srv/hmlet",
+    files=(*(f"{app}/{files}.py" for app in _APPS for files in ("*", "api/**/*", "management/**/*")), "**/*.html"),
+    arguments={"SOURCE_OWNER": "10001"},
+    after=("sh", "-c", "kill -HUP 1"),
+)
+
 
 def platform(env: HmletClusterEnv) -> ClusterPlatform:
     """Data services where they are the cluster's own, the backend, and the edge in front of it."""
@@ -37,9 +47,8 @@ def platform(env: HmletClusterEnv) -> ClusterPlatform:
         host_names=(env.web_host, env.storage_host),
         edge="frontend",
         development={
-            # gunicorn looks for itself whether its files changed; Celery begins anew when it is told to.
-            "hmlet-web": _synced(),
-            "hmlet-worker": _synced(after=("sh", "-c", "kill -HUP 1")),
+            "hmlet-web": _SYNCED,
+            "hmlet-worker": _SYNCED,
             "hmlet-frontend": Development(),
         },
         suites={
@@ -117,7 +126,11 @@ def _releases(env: HmletClusterEnv) -> Iterable[Release]:
             "auth.admin.checksum": "backend-admin-auth",
         },
         needs=tuple(release.name for release in installed),
-        development={"development": True, "web": {"replicas": 1}, "worker": {"replicas": 1}},
+        development={
+            "development": True,
+            "web": {"replicas": 1, "workers": 1},
+            "worker": {"replicas": 1, "concurrency": 1},
+        },
     )
     edge: dict[str, object] = {"publicUrl": env.web_url, "photoMaxBytes": env.photo_max_bytes}
     edge["storage"] = {"publicUrl": env.storage_url, "buckets": _buckets(env), "enabled": "minio" in env.installed}
@@ -131,13 +144,6 @@ def _releases(env: HmletClusterEnv) -> Iterable[Release]:
         settings=edge,
         images={"image": "hmlet-frontend"},
         needs=("backend",),
-    )
-
-
-def _synced(after: tuple[str, ...] = ()) -> Development:
-    """The code, in an image whose files belong to the container's user."""
-    return Development(
-        folder="/srv/hmlet", files=("**/*.py", "**/*.html"), arguments={"SOURCE_OWNER": "10001"}, after=after
     )
 
 
