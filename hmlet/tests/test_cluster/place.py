@@ -87,6 +87,12 @@ class Place:
             for secret in self.objects("secrets", "--selector", "owner=helm")
         )
 
+    def latest(self) -> dict[str, str]:
+        """The status of each release's newest revision. What a killed deploy left stays below, as it was left."""
+        found = [secret["metadata"]["labels"] for secret in self.objects("secrets", "--selector", "owner=helm")]
+        found.sort(key=lambda labels: int(labels["version"]))
+        return {labels["name"]: labels["status"] for labels in found}
+
     def pods(self, component: str = "") -> dict[str, int]:
         """Pods that are not on their way out, and how often their containers were started again."""
         selector = ("--selector", f"app.kubernetes.io/component={component}") if component else ()

@@ -23,7 +23,7 @@ LOOK_EVERY_S = 0.7
 
 _FAILURES = "failures"
 _KEPT_FAILURES = 10
-_TAIL_LINES = 20
+_TAIL_LINES = 40
 _LOG_LINES = 5000
 _KINDS = {
     "pods": ("v1", "Pod"),
