@@ -7,10 +7,11 @@ not bring about (pods and events that were there before) is never its cause.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from pl.cluster.api import Object
 from pl.release.fields import Ref
+from pl.release.snapshot import Before, Snapshot, makers, named, new_events, owner_of, pod_key, pods_of, uid_of
 
 _AT_ONCE_S = 0.0
 _SHORT_S = 3.0
@@ -36,34 +37,6 @@ _SCALES_UP = "TriggeredScaleUp"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Snapshot:
-    """One look at a namespace."""
-
-    pods: tuple[Object, ...] = ()
-    replica_sets: tuple[Object, ...] = ()
-    jobs: tuple[Object, ...] = ()
-    claims: tuple[Object, ...] = ()
-    events: tuple[Object, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Before:
-    """What was there before: pods and Jobs by uid, and how often each event had come."""
-
-    pods: frozenset[str] = frozenset()
-    jobs: frozenset[str] = frozenset()
-    events: Mapping[str, int] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, snapshot: Snapshot) -> Before:
-        return cls(
-            pods=frozenset(_uid(pod) for pod in snapshot.pods),
-            jobs=frozenset(_uid(job) for job in snapshot.jobs),
-            events={_uid(event): _count(event) for event in snapshot.events},
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
 class Symptom:
     """Something wrong. It is a cause when it lasted ``patience_s``; None is for what is normal until the very end.
 
@@ -81,26 +54,9 @@ class Symptom:
     previous: bool = False
 
 
-def pods_of(snapshot: Snapshot, family: frozenset[Ref], before: Before) -> list[Object]:
-    """The pods of a release that were not there before, those that end left out."""
-    members = _members(snapshot, family)
-    return [
-        pod
-        for pod in snapshot.pods
-        if _uid(pod) not in before.pods
-        and not pod["metadata"].get("deletionTimestamp")
-        and (_owner(pod) in members or ("Pod", pod["metadata"]["name"]) in members)
-    ]
-
-
-def pod_key(pod: Object) -> str:
-    """What a pod is called where it is noted when things came."""
-    return f"pod {_uid(pod)}"
-
-
 def symptoms(snapshot: Snapshot, family: frozenset[Ref], before: Before) -> list[Symptom]:
     """All that is wrong with a release whose objects, hooks among them, are ``family``; the most telling first."""
-    events = _new_events(snapshot, before)
+    events = new_events(snapshot, before)
     pods = pods_of(snapshot, family, before)
     found = [
         *_of_jobs(snapshot, family, before, pods),
@@ -113,17 +69,17 @@ def symptoms(snapshot: Snapshot, family: frozenset[Ref], before: Before) -> list
 def _of_jobs(snapshot: Snapshot, family: frozenset[Ref], before: Before, pods: Iterable[Object]) -> Iterator[Symptom]:
     for job in snapshot.jobs:
         name = job["metadata"]["name"]
-        if ("Job", name) not in _named(family) or _uid(job) in before.jobs:
+        if ("Job", name) not in named(family) or uid_of(job) in before.jobs:
             continue
         failed = next((one for one in _conditions(job) if one["type"] == "Failed" and one["status"] == "True"), None)
         if failed is None:
             continue
-        own = [pod for pod in pods if _owner(pod) == ("Job", name)]
+        own = [pod for pod in pods if owner_of(pod) == ("Job", name)]
         last = max(own, key=lambda pod: pod["metadata"]["creationTimestamp"], default=None)
         ended = _ended_badly(last) if last else None
         why = ended[1] if ended else failed.get("message") or failed.get("reason", "")
         yield Symptom(
-            key=f"job {_uid(job)}",
+            key=f"job {uid_of(job)}",
             what=f"Job/{name} failed: {why}",
             patience_s=_AT_ONCE_S,
             pod=last["metadata"]["name"] if last else "",
@@ -133,7 +89,7 @@ def _of_jobs(snapshot: Snapshot, family: frozenset[Ref], before: Before, pods: I
 
 def _of_refused_pods(snapshot: Snapshot, family: frozenset[Ref], events: Iterable[Object]) -> Iterator[Symptom]:
     """Pods that the server would not have: there is nothing to look at but events of who wanted to make them."""
-    members = _members(snapshot, family)
+    members = makers(snapshot, family)
     for event in events:
         about = event["involvedObject"]
         if event.get("reason") != "FailedCreate" or (about.get("kind"), about.get("name")) not in members:
@@ -151,7 +107,7 @@ def _of_refused_pods(snapshot: Snapshot, family: frozenset[Ref], events: Iterabl
 
 def _of_pod(pod: Object, snapshot: Snapshot, events: list[Object]) -> Iterator[Symptom]:
     name = pod["metadata"]["name"]
-    own = [event for event in events if event["involvedObject"].get("uid") == _uid(pod)]
+    own = [event for event in events if event["involvedObject"].get("uid") == uid_of(pod)]
     yield from _of_scheduling(pod, snapshot, own, events)
     status = pod.get("status") or {}
     if status.get("phase") in ("Succeeded", "Failed"):
@@ -161,7 +117,7 @@ def _of_pod(pod: Object, snapshot: Snapshot, events: list[Object]) -> Iterator[S
     for event in own:
         if event.get("reason") in _MOUNT_EVENTS | _SANDBOX_EVENTS and status.get("phase") == "Pending":
             yield Symptom(
-                key=f"mount {_uid(pod)}", what=f"Pod/{name} cannot start: {event.get('message')}", patience_s=_LONG_S
+                key=f"mount {uid_of(pod)}", what=f"Pod/{name} cannot start: {event.get('message')}", patience_s=_LONG_S
             )
     if status.get("phase") == "Running" and not _is_ready(pod):
         yield _unready(pod, own)
@@ -173,18 +129,18 @@ def _of_scheduling(pod: Object, snapshot: Snapshot, own: list[Object], events: l
         return
     name = pod["metadata"]["name"]
     for claim in _pending_claims(pod, snapshot):
-        said = [event for event in events if event["involvedObject"].get("uid") == _uid(claim)]
+        said = [event for event in events if event["involvedObject"].get("uid") == uid_of(claim)]
         failed = [event.get("message", "") for event in said if event.get("type") == "Warning"]
         if failed:
             yield Symptom(
-                key=f"claim {_uid(claim)}",
+                key=f"claim {uid_of(claim)}",
                 what=f"PersistentVolumeClaim/{claim['metadata']['name']} is pending: {failed[-1]}",
                 patience_s=_SHORT_S,
             )
     # An autoscaler that brings another node takes minutes, and is right.
     waits = any(event.get("reason") == _SCALES_UP for event in own)
     yield Symptom(
-        key=f"unscheduled {_uid(pod)}",
+        key=f"unscheduled {uid_of(pod)}",
         what=f"Pod/{name} is {_of_reason(condition)}: {condition.get('message', '')}",
         patience_s=None if waits else _LONG_S if "PersistentVolumeClaim" in condition.get("message", "") else _SHORT_S,
     )
@@ -237,7 +193,7 @@ def _unready(pod: Object, own: list[Object]) -> Symptom:
     container = next((one["name"] for one in statuses if not one.get("ready")), "")
     name = pod["metadata"]["name"]
     return Symptom(
-        key=f"unready {_uid(pod)}",
+        key=f"unready {uid_of(pod)}",
         what=f"Pod/{name} runs and is not ready" + (f": {probes[-1]}" if probes else ""),
         patience_s=None,
         pod=name,
@@ -276,42 +232,9 @@ def _pending_claims(pod: Object, snapshot: Snapshot) -> list[Object]:
     ]
 
 
-def _members(snapshot: Snapshot, family: frozenset[Ref]) -> dict[tuple[str, str], str]:
-    """Who makes pods for the release, by kind and name, and how that is called: ReplicaSets are their Deployment's."""
-    members = {pair: "/".join(pair) for pair in _named(family)}
-    for replica_set in snapshot.replica_sets:
-        owner = _owner(replica_set)
-        if owner in members:
-            members["ReplicaSet", replica_set["metadata"]["name"]] = members[owner]
-    return members
-
-
-def _named(family: frozenset[Ref]) -> set[tuple[str, str]]:
-    return {(ref.kind, ref.name) for ref in family}
-
-
-def _owner(obj: Object) -> tuple[str, str]:
-    owners = obj["metadata"].get("ownerReferences") or ()
-    return next(((owner["kind"], owner["name"]) for owner in owners if owner.get("controller")), ("", ""))
-
-
-def _new_events(snapshot: Snapshot, before: Before) -> list[Object]:
-    """In the order in which they last came. Times of another machine's clock are compared with each other alone."""
-    new = [event for event in snapshot.events if _count(event) > before.events.get(_uid(event), 0)]
-    return sorted(new, key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""))
-
-
-def _count(event: Object) -> int:
-    return int(event.get("count") or (event.get("series") or {}).get("count") or 1)
-
-
 def _conditions(obj: Object) -> list[Object]:
     return (obj.get("status") or {}).get("conditions") or []
 
 
 def _is_ready(pod: Object) -> bool:
     return any(one["type"] == "Ready" and one["status"] == "True" for one in _conditions(pod))
-
-
-def _uid(obj: Object) -> str:
-    return str(obj["metadata"]["uid"])

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from pl.cluster.api import Object
 from pl.errors import ApiRefused, ClusterAway, WatchLost
-from pl.release.causes import Before, Snapshot, Symptom, pod_key, pods_of, symptoms
+from pl.release.causes import Symptom, symptoms
 from pl.release.fields import Ref
+from pl.release.snapshot import Before, Snapshot, pod_key, pods_of
 from pl.release.target import Target
 
 LOOK_EVERY_S = 0.7

@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+from collections.abc import Callable
 
 import psutil
 from pl.cluster.platform import Release
@@ -11,19 +12,25 @@ from releases import Place, serve
 SLOW = "echo begun; sleep 60"
 
 
-def killed(place: Place, release: Release, status: str, *, when: str = "") -> None:
-    """Deploy, and kill that when the release has this status and, if named, an object is there."""
+def killed(place: Place, release: Release, status: str, *, when: Callable[[], object] = lambda: True) -> None:
+    """Deploy, and kill that when the release has this status and ``when`` is true."""
     with place.deploying(release) as process:
         place.until(lambda: place.statuses("web")[-1:] == [status], status, every_s=0.02)
-        if when:
-            kind, name, api_version = when.split("|")
-            place.until(lambda: place.api.get(place.path(kind, name, api_version)), when)
+        place.until(when, "the moment to kill it")
         helms = [child for child in psutil.Process(process.pid).children(recursive=True) if "helm" in child.name()]
         assert helms
         process.send_signal(signal.SIGKILL)
         process.wait()
         place.until(lambda: not any(_runs(child) for child in helms), "the end of helm", within_s=10)
     assert place.statuses("web")[-1] == status
+
+
+def migrates_slowly(place: Place) -> bool:
+    """Whether the slow migration has a pod: the Job of the deploy before may be there still."""
+    job = place.api.get(place.path("Job", "web-migrate", "batch/v1"))
+    if job is None or job["spec"]["template"]["spec"]["containers"][0]["command"][-1] != SLOW:
+        return False
+    return bool((job.get("status") or {}).get("active"))
 
 
 def _runs(process: psutil.Process) -> bool:
@@ -44,7 +51,7 @@ PAGE, SERVER = "ConfigMap/web-page", ("Service/web", "Deployment/web")
 def test_an_install_that_was_killed_is_made_anew(function_place: Place) -> None:
     place = function_place
     broken = serve(store=True, extra=["left"], image=place.broken_image)
-    killed(place, broken, "pending-install", when="Deployment|web|apps/v1")
+    killed(place, broken, "pending-install", when=lambda: place.api.get(place.deployment("web")))
     (one,) = place.plan(serve(store=True)).releases
     assert one.unfinished == "revision 1 was left pending-install: what is there of it goes first"
     told = place.deploy(serve(store=True))
@@ -55,7 +62,7 @@ def test_an_install_that_was_killed_is_made_anew(function_place: Place) -> None:
 
 def test_an_install_that_was_killed_in_its_migration_is_made_anew(function_place: Place) -> None:
     place = function_place
-    killed(place, serve(migration=SLOW), "pending-install", when="Job|web-migrate|batch/v1")
+    killed(place, serve(migration=SLOW), "pending-install", when=lambda: migrates_slowly(place))
     place.deploy(serve())
     assert names(place) == {PAGE, *SERVER}
     assert place.statuses("web") == ["deployed"]
@@ -66,7 +73,7 @@ def test_an_upgrade_that_was_killed_is_taken_back_and_done(function_place: Place
     place.deploy(serve())
     with place.polled("web") as wrong:
         broken = serve(greeting="broken", extra=["left"], readinessPath="/no-such-page")
-        killed(place, broken, "pending-upgrade", when="ConfigMap|web-left|v1")
+        killed(place, broken, "pending-upgrade", when=lambda: place.api.get(place.path("ConfigMap", "web-left")))
         told = place.deploy(serve(greeting="right"))
     assert told.done_["web"] == "taken back to revision 1, revision 4"
     assert wrong == []
@@ -78,8 +85,7 @@ def test_an_upgrade_that_was_killed_is_taken_back_and_done(function_place: Place
 def test_a_migration_that_was_killed_does_not_run_on_and_the_next_one_does(function_place: Place) -> None:
     place = function_place
     place.deploy(serve(migration="true"))
-    killed(place, serve(migration=SLOW), "pending-upgrade", when="Job|web-migrate|batch/v1")
-    place.until(lambda: any("migrate" in name for name in place.pods()), "its pod")
+    killed(place, serve(migration=SLOW), "pending-upgrade", when=lambda: migrates_slowly(place))
     told = place.deploy(serve(migration="echo done"))
     assert told.done_["web"] == "taken back to revision 1, revision 4"
     job = place.there(place.path("Job", "web-migrate", "batch/v1"))

@@ -4,8 +4,9 @@ import copy
 from typing import Any
 
 import pytest
-from pl.release.causes import Before, Snapshot, Symptom, pods_of, symptoms
+from pl.release.causes import Symptom, symptoms
 from pl.release.fields import Ref
+from pl.release.snapshot import Before, Snapshot, pods_of
 
 Object = dict[str, Any]
 
