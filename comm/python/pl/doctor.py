@@ -23,6 +23,9 @@ DISK_NEEDED = 2 * 1024**3
 """Bytes: the environments of two branches, PostgreSQL's files, and room for photos."""
 MEMORY_NEEDED = 1024**3
 """Bytes: the host stage with two workers, and a test run beside it."""
+INOTIFY_INSTANCES = Path("/proc/sys/fs/inotify/max_user_instances")
+INOTIFY_NEEDED = 512
+"""What kind's own page of known issues asks for, where several clusters are to run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +64,8 @@ def examine(machine: Machine) -> Iterator[Finding]:
     if os.geteuid() == 0:
         yield server_identity()
     yield from programs(machine)
+    if INOTIFY_INSTANCES.exists():
+        yield inotify(INOTIFY_INSTANCES)
     yield from tools(machine)
     yield from stale_stages()
 
@@ -165,6 +170,13 @@ def programs(machine: Machine) -> Iterator[Finding]:
             met = need.is_met(machine.checkout)
             remedy = "" if met else need.remedy
             yield Finding(name=need.name, found="there" if met else "not there", remedy=remedy, required=False)
+
+
+def inotify(setting: Path) -> Finding:
+    """All containers share these, and a kind cluster takes dozens: kube-proxy ends with "too many open files"."""
+    count = int(setting.read_text(encoding="ascii"))
+    remedy = "" if count >= INOTIFY_NEEDED else f"sysctl fs.inotify.max_user_instances={INOTIFY_NEEDED}"
+    return Finding(name="inotify", found=f"{count} instances, for KIND clusters", remedy=remedy, required=False)
 
 
 def tools(machine: Machine) -> Iterator[Finding]:

@@ -376,7 +376,7 @@ class KindCluster:
                     f"the cluster {self.env.cluster}",
                     reason,
                     log.stdout or log.stderr,
-                    hint=f"docker exec {name} journalctl --unit kubelet",
+                    hint=f"pl.doctor says whether the machine is fit; docker exec {name} journalctl --unit kubelet says more",
                 )
             time.sleep(_POLL_S)
 

@@ -97,6 +97,15 @@ def test_programs_that_are_missing_make_no_machine_unfit(tmp_path: Path, monkeyp
     assert not any(finding.required for finding in found)
 
 
+@pytest.mark.parametrize(("count", "well"), [("128\n", False), ("512\n", True)])
+def test_too_few_inotify_instances_for_clusters_are_found(tmp_path: Path, count: str, well: bool) -> None:
+    setting = tmp_path / "max_user_instances"
+    setting.write_text(count, encoding="ascii")
+    found = doctor.inotify(setting)
+    assert found.well is well
+    assert not found.required
+
+
 def test_what_a_killed_test_run_left_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     assert list(doctor.stale_stages()) == []
