@@ -376,7 +376,7 @@ class KindCluster:
                     f"the cluster {self.env.cluster}",
                     reason,
                     log.stdout or log.stderr,
-                    hint=f"pl.doctor says whether the machine is fit; docker exec {name} journalctl --unit kubelet says more",
+                    hint=f"pl.doctor looks at the machine; docker exec {name} journalctl --unit kubelet says more",
                 )
             time.sleep(_POLL_S)
 
