@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from pl.cluster.platform import ClusterPlatform, Development, Image, Inside, Release, SecretObject, Suite
 from pl.cluster_env import ExistingEnv
@@ -48,7 +49,8 @@ def platform(env: HmletClusterEnv) -> ClusterPlatform:
         edge="frontend",
         development={
             "hmlet-web": _SYNCED,
-            "hmlet-worker": _SYNCED,
+            # Web goes first: it is web that somebody waits for.
+            "hmlet-worker": replace(_SYNCED, after=("sh", "-c", "(sleep 2; kill -HUP 1) >/dev/null 2>&1 &")),
             "hmlet-frontend": Development(),
         },
         suites={
