@@ -45,7 +45,7 @@ def platform(env: HmletClusterEnv) -> ClusterPlatform:
             "photos": web,
             "frontend": Inside(workload="deployment/frontend", container="edge"),
         },
-        host_names=(env.web_host, env.storage_host),
+        host_names=(env.web_host, *((env.storage_host,) if "minio" in env.installed else ())),
         edge="frontend",
         development={
             "hmlet-web": _SYNCED,

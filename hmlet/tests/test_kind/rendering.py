@@ -67,7 +67,11 @@ def _helm(home: Path) -> Helm:
 
 def rendered(stage: str, name: str, changes: Mapping[str, Any] | None = None, **how: Any) -> Manifest:
     """Raises ReleaseInvalid."""
-    release = releases(stage, **how)[name]
+    return rendered_release(releases(stage, **how)[name], changes)
+
+
+def rendered_release(release: Release, changes: Mapping[str, Any] | None = None) -> Manifest:
+    """Raises ReleaseInvalid."""
     with tempfile.TemporaryDirectory() as folder:
         renderer = Renderer(_helm(Path(folder)), Path(folder) / "kept", kube_version=KUBE_VERSION)
         return renderer.render(release, values(release, changes), is_upgrade=False)
