@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from pl.cluster.api import Api
 from pl.cluster.platform import Release
-from pl.errors import Interrupted, PlError
+from pl.cluster_env import ExistingEnv
+from pl.errors import Interrupted, PlError, StageUnsupported
+from pl.release.changes import is_kept
 from pl.release.deployed import History, histories
 from pl.release.repair import end_hooks, remove
 from pl.release.running import end_survivors
@@ -22,11 +25,30 @@ def installed(api: Api, namespace: str) -> dict[str, History]:
     return {name: history for name, history in sorted(histories(api, namespace).items()) if history.is_ours}
 
 
-def volumes(api: Api, namespace: str) -> list[str]:
-    """Claims of the namespace, with their sizes."""
-    found, _ = api.list(f"/api/v1/namespaces/{namespace}/persistentvolumeclaims")
-    sizes = {item["metadata"]["name"]: item["spec"]["resources"]["requests"]["storage"] for item in found}
-    return [f"{name} ({size})" for name, size in sorted(sizes.items())]
+def must_be_allowed(env: ExistingEnv) -> None:
+    """Raises StageUnsupported where the stage is never destroyed."""
+    if not env.may_be_destroyed:
+        raise StageUnsupported(
+            f"{env.stage} is never destroyed by a command",
+            why=f"may_be_destroyed is off in env_{env.stage}.py: nothing was done",
+            hint="to take a release away for good, take it out of the platform and deploy",
+        )
+
+
+def what_dies(api: Api, namespace: str) -> list[str]:
+    """For people, what goes: releases, and the volumes that no release says to keep."""
+    return [
+        *(
+            f"the release {name} (revision {history.latest.number}) in {api.access.context}, namespace {namespace}"
+            for name, history in installed(api, namespace).items()
+        ),
+        *(f"the volume {claim} with all that is in it" for claim in _volumes(api, namespace).dying),
+    ]
+
+
+def what_stays(api: Api, namespace: str) -> list[str]:
+    claims = ", ".join(_volumes(api, namespace).staying)
+    return [f"the namespace {namespace} with its Secrets", f"volumes: {claims or 'none'}"]
 
 
 def remove_releases(target: Target, releases: Sequence[Release], say: Callable[[str], None]) -> None:
@@ -50,6 +72,31 @@ def remove_releases(target: Target, releases: Sequence[Release], say: Callable[[
         return Step(name=name, run=run, needs=tuple(user for user in needed_by[name] if user in found))
 
     run_steps([removing(name) for name in found], _Said(say), interrupted=interrupted)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Volumes:
+    """The claims of a namespace with their sizes, by what becomes of them without the releases."""
+
+    dying: tuple[str, ...]
+    staying: tuple[str, ...]
+
+
+def _volumes(api: Api, namespace: str) -> _Volumes:
+    """A claim goes with its release unless that says to keep it; those of StatefulSets belong to no release."""
+    found, _ = api.list(f"/api/v1/namespaces/{namespace}/persistentvolumeclaims")
+    owned = {
+        obj["metadata"]["name"]
+        for history in installed(api, namespace).values()
+        for obj in history.latest.manifest().objects
+        if obj["kind"] == "PersistentVolumeClaim" and not is_kept(obj)
+    }
+    sizes = {item["metadata"]["name"]: item["spec"]["resources"]["requests"]["storage"] for item in found}
+    said = {name: f"{name} ({size})" for name, size in sorted(sizes.items())}
+    return _Volumes(
+        dying=tuple(text for name, text in said.items() if name in owned),
+        staying=tuple(text for name, text in said.items() if name not in owned),
+    )
 
 
 class _Said:

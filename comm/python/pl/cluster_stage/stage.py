@@ -15,11 +15,11 @@ from pl.cluster.platform import ClusterPlatform
 from pl.cluster.state import ClusterState
 from pl.cluster_env import ClusterEnv, ExistingEnv, KindEnv
 from pl.cluster_stage import removal
-from pl.cluster_stage.checkout import uncommitted
+from pl.cluster_stage.checkout import must_be_clean, obstacle
 from pl.cluster_stage.reviews import changes_of, remarks_of
 from pl.cluster_stage.supplies import Supplier, Supplies
 from pl.digest import text_digest
-from pl.errors import Declined, Interrupted, PlanChanged, StageDown, StageUnsupported
+from pl.errors import Interrupted, PlanChanged, StageDown
 from pl.release.apply import apply
 from pl.release.helm import Helm
 from pl.release.plan import Plan, plan, with_needs
@@ -115,7 +115,7 @@ class ClusterStage:
                 raise PlanChanged(expected, found.digest, hint=f"{self.env.code}.diff shows what it is now")
             changes = found.changes
             if changes:
-                self._must_be_clean()
+                must_be_clean(self.env)
                 releases = with_needs(found.platform.releases, names)
                 references = self._supplier().bring_images(found.platform, releases, found.supplies, progress)
                 ensure_namespace(api, found.platform.namespace)
@@ -130,7 +130,7 @@ class ClusterStage:
     def destroy(self) -> bool:
         if not isinstance(self.env, ExistingEnv):
             return self._cluster.destroy()
-        self._must_be_destroyable()
+        removal.must_be_allowed(self.env)
         api, platform = self._cluster.connect(), self._platform()
         if not removal.installed(api, platform.namespace):
             return False
@@ -213,34 +213,18 @@ class ClusterStage:
     def what_dies(self) -> Sequence[str]:
         if not isinstance(self.env, ExistingEnv):
             return self._cluster.what_dies()
-        self._must_be_destroyable()
+        removal.must_be_allowed(self.env)
         if not self.state.exists():
             return ()
-        api, namespace = self._cluster.connect(), self.env.namespace
-        return [
-            f"the release {name} (revision {history.latest.number}) in {api.access.context}, namespace {namespace}"
-            for name, history in removal.installed(api, namespace).items()
-        ]
+        return removal.what_dies(self._cluster.connect(), self.env.namespace)
 
     def what_stays(self) -> Sequence[str]:
         if not isinstance(self.env, ExistingEnv):
             return ()
-        claims = removal.volumes(self._cluster.connect(), self.env.namespace)
-        return (
-            f"the namespace {self.env.namespace} with its Secrets",
-            f"volumes: {', '.join(claims) or 'none'}",
-            f"the secrets that go with these, in {self.state.folder}",
-        )
+        left = removal.what_stays(self._cluster.connect(), self.env.namespace)
+        return (*left, f"the secrets that go with these, in {self.state.folder}")
 
     # -- parts
-
-    def _must_be_destroyable(self) -> None:
-        if isinstance(self.env, ExistingEnv) and not self.env.may_be_destroyed:
-            raise StageUnsupported(
-                f"{self.env.stage} is never destroyed by a command",
-                why=f"may_be_destroyed is off in env_{self.env.stage}.py: nothing was done",
-                hint="to take a release away for good, take it out of the platform and deploy",
-            )
 
     def _proving(self, api: Api, platform: ClusterPlatform) -> list[Step]:
         smoke = Step(name="smoke", run=self.smoke)
@@ -253,10 +237,9 @@ class ClusterStage:
 
     def _obstacles(self, found: _Deployment) -> Iterator[str]:
         """Why a deploy would be refused."""
-        if found.changes and isinstance(self.env, ExistingEnv) and self.env.needs_clean_git:
-            changed = uncommitted(self.env.checkout)
-            if changed:
-                yield f"{self.env.stage} is deployed from a clean checkout only, and this one has changes:\n{changed}"
+        unclean = obstacle(self.env) if found.changes else ""
+        if unclean:
+            yield unclean
         if found.supplies.absent:
             yield f"not in the stage's mirror: {', '.join(found.supplies.absent)}"
 
@@ -343,17 +326,6 @@ class ClusterStage:
         from pl.cluster_stage.edge import addresses_of_unknown
 
         return addresses_of_unknown(platform.host_names, self._cluster.connect(), platform.namespace, platform.edge)
-
-    def _must_be_clean(self) -> None:
-        if not (isinstance(self.env, ExistingEnv) and self.env.needs_clean_git):
-            return
-        found = uncommitted(self.env.checkout)
-        if found:
-            raise Declined(
-                f"{self.env.stage} is deployed from a clean checkout only, and this one has changes",
-                why=found,
-                hint="commit or stash them",
-            )
 
     @contextlib.contextmanager
     def _changing(self, command: str = "deploy") -> Iterator[None]:
