@@ -76,3 +76,15 @@ def test_a_cluster_that_does_not_say_who_it_is_is_not_trusted(api: Api, server: 
         with pytest.raises(ApiRefused):
             identity.check(api, tmp_path / "identity.json")
     assert identity.recorded(tmp_path / "identity.json") is None
+
+
+def test_a_cluster_that_is_not_the_one_that_the_stage_names_is_refused_at_first_contact(
+    api: Api, server: ApiServer, tmp_path: Path
+) -> None:
+    file = tmp_path / "identity.json"
+    with pytest.raises(ClusterMistaken) as caught:
+        identity.check(api, file, uid="99")
+    assert "99" in caught.value.why
+    assert UID in caught.value.why
+    assert not file.exists()
+    assert identity.check(api, file, uid=UID) == identity.recorded(file)

@@ -170,3 +170,15 @@ def test_a_temporary_file_is_never_made(
     monkeypatch.setitem(os.environ, "TMPDIR", str(folder))
     secrets.provide(env)
     assert list(folder.iterdir()) == []
+
+
+def test_what_the_stage_uses_already_is_taken_over_but_not_what_is_here_or_in_the_file(
+    env: Any, encrypt: Callable[[str], None]
+) -> None:
+    encrypt("database_password: hunter2\n")
+    held = {"database_password": "old", "storage_key": "used", "of another": "x"}
+    secrets.provide(env, lambda: held)
+    found = secrets.reveal_all(env)
+    assert (found["database_password"], found["storage_key"], len(found["other"])) == ("hunter2", "used", 40)
+    secrets.provide(env, lambda: {"storage_key": "another"})
+    assert secrets.reveal_all(env) == found
