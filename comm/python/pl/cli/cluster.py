@@ -15,7 +15,7 @@ from pl.cli.commandline import new_app
 from pl.cli.running import PASSED_ON, Follow, Json, Lines, Words, Yes, confirmed, project, stage, stage_env, typed_name
 from pl.durations import brief
 from pl.env import StageEnv
-from pl.errors import Declined, StageUnsupported
+from pl.errors import Declined, StageDown, StageUnsupported
 
 if TYPE_CHECKING:
     from pl.stage import Change, Review, Stage
@@ -292,7 +292,11 @@ def _must_have_names(opened: Stage) -> Mapping[str, Sequence[str]]:
 
 def _tell_of_names(opened: Stage) -> None:
     """Addresses with names work once this machine knows those."""
-    names = opened.host_names()
+    try:
+        names = opened.host_names()
+    except StageDown as error:  # deployed all the same: the way in may be somebody else's
+        output.line(f"{error.what}: {error.why}")
+        return
     if not names:
         return
     from pl.cluster import hosts

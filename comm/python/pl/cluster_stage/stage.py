@@ -202,6 +202,8 @@ class ClusterStage:
         platform = self._platform()
         if isinstance(self.env, KindEnv):
             return dict.fromkeys(platform.host_names, LOOPBACK)
+        if not platform.host_names:
+            return {}
         found = addresses_of(self._cluster.connect(), platform.namespace, platform.edge)
         return dict.fromkeys(platform.host_names, found)
 
