@@ -173,7 +173,7 @@ def _pod(namespace: str, app: str, reference: str, arguments: Sequence[str]) -> 
 
 def _configuration(artifact: object) -> object:
     # The tag comes by a variable, as in the checkout's own file.
-    tag = '{{ index . (printf "PL_TAG_%s" (.IMAGE_NAME | replace "-" "_" | upper)) }}'
+    tag = '{{ index . (printf "IMAGE_TAG_%s" (.IMAGE_NAME | replace "-" "_" | upper)) }}'
     return {
         "apiVersion": "skaffold/v4beta13",
         "kind": "Config",

@@ -1,6 +1,6 @@
 """skaffold.yaml, the one list of a project's images, and skaffold, which builds and pushes what stands in it.
 
-Each image's tag comes by a variable of its own: PL_TAG_HMLET_WEB is that of ``hmlet-web``.
+Each image's tag comes by a variable of its own: IMAGE_TAG_HMLET_WEB is that of ``hmlet-web``.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def images_of(file: Path) -> tuple[Image, ...]:
 
 def tag_variable(image: str) -> str:
     """The variable that holds an image's tag."""
-    return f"PL_TAG_{image.replace('-', '_').upper()}"
+    return f"IMAGE_TAG_{image.replace('-', '_').upper()}"
 
 
 def environment(state: Path, tags: Mapping[str, str], environ: Mapping[str, str] = os.environ) -> dict[str, str]:

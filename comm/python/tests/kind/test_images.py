@@ -142,7 +142,7 @@ def project(tmp_path: Path, registry: str, engine: Engine) -> Iterator[Project]:
         "skaffold.yaml",
         "apiVersion: skaffold/v4beta13\nkind: Config\nbuild:\n"
         "  tagPolicy:\n    envTemplate:\n"
-        """      template: '{{ index . (printf "PL_TAG_%s" (.IMAGE_NAME | replace "-" "_" | upper)) }}'\n"""
+        """      template: '{{ index . (printf "IMAGE_TAG_%s" (.IMAGE_NAME | replace "-" "_" | upper)) }}'\n"""
         f"  local: {{push: true, useBuildkit: true}}\n  artifacts:\n{artifacts}",
     )
     for name in ("one", "two"):

@@ -51,7 +51,7 @@ def test_a_file_without_images_is_told_as_such(tmp_path: Path, text: str) -> Non
 
 def test_skaffold_keeps_what_it_keeps_in_the_stage_and_hears_of_no_cluster(tmp_path: Path) -> None:
     env = skaffold.environment(tmp_path, {"hmlet-web": "abc"}, {"KUBECONFIG": "/somebody/elses", "PATH": "/bin"})
-    assert env["PL_TAG_HMLET_WEB"] == "abc"
+    assert env["IMAGE_TAG_HMLET_WEB"] == "abc"
     assert env["PATH"] == "/bin"
     assert env["KUBECONFIG"] == "/dev/null"
     assert env["SKAFFOLD_UPDATE_CHECK"] == "false"
