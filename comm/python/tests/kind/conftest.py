@@ -14,12 +14,12 @@ from releases import IMAGES, Place
 
 @pytest.fixture(scope="session")
 def clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clusters]:
-    """A checkout with a project of two kind stages, ``local`` and ``test``, with the tools of the real one."""
+    """A checkout with a project of three kind stages, with the tools of the real one."""
     _sweep()
     checkout = tmp_path_factory.mktemp("checkout")
     for shared in (".deps", "comm"):
         (checkout / shared).symlink_to(CHECKOUT / shared)
-    for stage in ("local", "test"):
+    for stage in ("local", "test", "remote"):
         folder = checkout / PROJECT / "envs" / stage
         folder.mkdir(parents=True)
         (folder / "kind.yaml").write_text(KIND_CONFIG, encoding="utf-8")
@@ -63,7 +63,7 @@ def function_place(places: Callable[[Path], Place], tmp_path: Path) -> Iterator[
 
 def _sweep() -> None:
     """Remove what a run left that was killed: its process id is in every name."""
-    pattern = re.compile(rf"{PROJECT}-(?:local|test)-t(\d+)(?:-(?:control-plane|registry))?")
+    pattern = re.compile(rf"{PROJECT}-(?:local|test|remote)-t(\d+)(?:-(?:control-plane|registry))?")
     for listing, removal in (
         ("ps -a --format {{.Names}}", "rm -f -v"),
         ("volume ls --format {{.Name}}", "volume rm"),
