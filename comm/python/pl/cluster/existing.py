@@ -10,6 +10,8 @@ import contextlib
 import http.client
 import os
 import ssl
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -185,21 +187,23 @@ class ExistingCluster:
 
 
 def registry_fault(registry: str) -> str:
-    """Why images could not be pushed to a registry (HOST[:PORT][/PATH]), or nothing. That it wants a login is none."""
+    """Why images could not be pushed to a registry (HOST[:PORT][/PATH]), or nothing.
+
+    That it wants a login is none, nor is a certificate that only Docker trusts: both are Docker's affair.
+    """
     host = registry.partition("/")[0]
     name = host.rpartition(":")[0] or host
-    # As Docker does it: a registry on this machine may do without TLS.
+    # As Docker does it: a registry on this machine may do without TLS, and no proxy leads to it.
     plain = name in _LOOPBACK or host in _LOOPBACK
-    connection = (http.client.HTTPConnection if plain else http.client.HTTPSConnection)(
-        host, timeout=_REGISTRY_TIMEOUT_S
-    )
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}) if plain else urllib.request.ProxyHandler())
     try:
-        connection.request("GET", "/v2/")
-        status = connection.getresponse().status
-    except (OSError, ssl.SSLError, http.client.HTTPException) as error:
-        return f"the registry {host} cannot be reached: {error}"
-    finally:
-        connection.close()
+        with opener.open(f"{'http' if plain else 'https'}://{host}/v2/", timeout=_REGISTRY_TIMEOUT_S) as answer:
+            status = answer.status
+    except urllib.error.HTTPError as error:
+        status = error.code
+    except (OSError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", error)
+        return "" if isinstance(reason, ssl.SSLError) else f"the registry {host} cannot be reached: {reason}"
     return "" if status in (200, 401) else f"what answers at {host} is no registry (status {status} for /v2/)"
 
 
