@@ -216,8 +216,6 @@ class ClusterStage:
         if not isinstance(self.env, ExistingEnv):
             return self._cluster.what_dies()
         removal.must_be_allowed(self.env)
-        if not self.state.exists():
-            return ()
         return removal.what_dies(self._cluster.connect(), self.env.namespace)
 
     def what_stays(self) -> Sequence[str]:

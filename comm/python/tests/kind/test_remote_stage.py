@@ -184,9 +184,14 @@ def test_a_context_that_leads_elsewhere_is_refused_with_both_names_before_the_fi
     assert prod.machine.digest("prod") == digest
 
 
-def test_stage_is_destroyed_by_its_typed_name_and_its_volume_and_secrets_stay(company: Company, mirrored: None) -> None:
+def test_stage_is_destroyed_by_its_typed_name_and_its_volume_and_secrets_stay(
+    company: Company, mirrored: None, tmp_path: Path
+) -> None:
     machine = company.machine
     machine.done("stage", "deploy")
+    strange = company.another_machine(tmp_path / "strange").run("stage", "destroy")
+    assert strange.status == 1
+    assert "co.bootstrap" in strange.text, "who was never in contact cannot say that there is nothing"
     secret = "/api/v1/namespaces/company-stage/secrets/web-auth"
     password = _there(company, secret)["data"]
     for words in (("destroy",), ("destroy", "--yes")):
