@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from pl.env import StageEnv
+from pl.errors import StageUnsupported
 from pl.stage import Stage
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ class Project:
     env: type[StageEnv]
     host_platform: Callable[[Any], Platform]
     """What the host stage runs."""
-    cluster_platform: Callable[[Any], ClusterPlatform]
-    """What the stages in a cluster run."""
+    cluster_platform: Callable[[Any], ClusterPlatform] | None = None
+    """What the stages in a cluster run, if the project has come that far."""
     smoke: Callable[[Any, Stage], str]
     """Proves that a stage works: returns what was done, raises SmokeFailed."""
     addresses: Callable[[Any], Mapping[str, str]]
@@ -37,11 +38,17 @@ class Project:
 
 
 def open_stage(project: Project, env: StageEnv, say: Callable[[str], None]) -> Stage:
-    """The stage of an environment, ready for commands."""
+    """The stage of an environment, ready for commands. Raises StageUnsupported for one that the project has not."""
     if env.runs_on == "host":
         from pl.host.stage import HostStage
 
         return HostStage(env, project.host_platform, project.smoke, say)
+    if project.cluster_platform is None:
+        raise StageUnsupported(
+            f"the stage {env.stage} cannot be used yet",
+            why=f"the project {env.root.name} does not say what it runs in a cluster (Project.cluster_platform)",
+            hint=f"{env.root.name}/shell.py host",
+        )
     from pl.cluster_stage.stage import ClusterStage
 
     return ClusterStage(_cluster(project, env, say), project.cluster_platform, project.smoke, say)

@@ -31,6 +31,11 @@ class Ended:
         return self.out + self.err
 
 
+def environment() -> dict[str, str]:
+    """This process's, less the variables of the shell that it is in: commands are typed outside of one."""
+    return {name: value for name, value in os.environ.items() if name in _INSTANCE or not name.startswith(_OURS)}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Place:
     """The stage's commands, from a checkout. All checkouts of one instance have the same stage."""
@@ -48,10 +53,9 @@ class Place:
     def start(self, *words: str) -> subprocess.Popen[str]:
         """A command of ``cluster.py``, in a process group of its own."""
         argv = [str(self.checkout / "hmlet/shell.py"), self.env.stage, "--", f"ht.{words[0]}", *words[1:]]
-        environ = {name: value for name, value in os.environ.items() if name in _INSTANCE or not name.startswith(_OURS)}
         return subprocess.Popen(
             argv,
-            env=environ,
+            env=environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
