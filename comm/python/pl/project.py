@@ -43,7 +43,8 @@ def open_stage(project: Project, env: StageEnv, say: Callable[[str], None]) -> S
         from pl.host.stage import HostStage
 
         return HostStage(env, project.host_platform, project.smoke, say)
-    if project.cluster_platform is None:
+    platform_of = project.cluster_platform
+    if platform_of is None:
         raise StageUnsupported(
             f"the stage {env.stage} cannot be used yet",
             why=f"the project {env.root.name} does not say what it runs in a cluster (Project.cluster_platform)",
