@@ -52,10 +52,10 @@ def open_stage(project: Project, env: StageEnv, say: Callable[[str], None]) -> S
         )
     from pl.cluster_stage.stage import ClusterStage
 
-    return ClusterStage(_cluster(project, env, say), project.cluster_platform, project.smoke, say)
+    return ClusterStage(_cluster(platform_of, env, say), platform_of, project.smoke, say)
 
 
-def _cluster(project: Project, env: StageEnv, say: Callable[[str], None]) -> Cluster:
+def _cluster(platform_of: Callable[[Any], ClusterPlatform], env: StageEnv, say: Callable[[str], None]) -> Cluster:
     from pl.cluster_env import ExistingEnv, KindEnv
 
     if isinstance(env, KindEnv):
@@ -64,4 +64,4 @@ def _cluster(project: Project, env: StageEnv, say: Callable[[str], None]) -> Clu
         return KindCluster(env, say)
     from pl.cluster.existing import ExistingCluster
 
-    return ExistingCluster(cast(ExistingEnv, env), say, lambda: project.cluster_platform(env).secrets)
+    return ExistingCluster(cast(ExistingEnv, env), say, lambda: platform_of(env).secrets)
