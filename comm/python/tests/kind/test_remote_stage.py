@@ -65,6 +65,9 @@ def company(clusters: Clusters, tmp_path_factory: pytest.TempPathFactory) -> Ite
         write_project(repository, source, remote.registry)
         machine = Machine.of(repository, home, source)
         yield Company(remote=remote, repository=repository, source=source, machine=machine)
+        built = ["docker", "images", "--format", "{{.Repository}}:{{.Tag}}", f"{remote.registry}/company/*"]
+        for image in subprocess.run(built, check=True, capture_output=True, text=True).stdout.split():
+            subprocess.run(["docker", "rmi", image], check=True, capture_output=True)
 
 
 @pytest.fixture(scope="module")
