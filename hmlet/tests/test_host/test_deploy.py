@@ -25,14 +25,15 @@ def test_a_second_deploy_restarts_nothing_and_writes_nothing(deployed: Place) ->
     assert deployed.files() == files
     assert deployed.ok("ht.diff") == "nothing would change\n"
     assert deployed.run("ht.diff", "--exit-code").status == 0
-    assert json.loads(deployed.run("ht.diff", "--json").out) == []
+    assert json.loads(deployed.run("ht.diff", "--json").out)["changes"] == []
 
 
 def test_a_changed_view_restarts_web_alone(deployed: Place, edited: Edit) -> None:
     before = deployed.pids()
     edited(f"{FLESH}/gallery/api/views.py", "\n# changed\n")
     assert deployed.run("ht.diff", "--exit-code").status == 1
-    changes = {(change["name"], change["action"]) for change in json.loads(deployed.run("ht.diff", "--json").out)}
+    review = json.loads(deployed.run("ht.diff", "--json").out)
+    changes = {(change["name"], change["action"]) for change in review["changes"]}
     assert changes == {("web", "restart"), ("check", "run")}
     assert restarted(deployed, before) == set(), "diff must change nothing"
     said = deployed.deploy()
@@ -151,7 +152,8 @@ def test_a_named_part_is_deployed_with_what_it_needs_and_nothing_else(place: Pla
     running = {name for name, info in place.supervisor.processes().items() if info.runs}
     assert running == {*SERVERS, "web"}
     assert "nothing to do" in place.deploy("web")
-    assert {"worker", "beat"} <= {change["name"] for change in json.loads(place.run("ht.diff", "--json").out)}
+    review = json.loads(place.run("ht.diff", "--json").out)
+    assert {"worker", "beat"} <= {change["name"] for change in review["changes"]}
 
 
 def test_a_part_that_was_left_out_is_restarted_by_the_next_deploy(deployed: Place, edited: Edit) -> None:

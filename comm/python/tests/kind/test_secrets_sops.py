@@ -16,10 +16,7 @@ from pl.tools.install import program
 
 CHECKOUT = Path(__file__).parents[4]
 
-try:
-    SOPS, KEYGEN = program(CHECKOUT, "sops"), program(CHECKOUT, "age-keygen")
-except ToolMissing as missing:
-    pytest.skip(str(missing), allow_module_level=True)
+SOPS, KEYGEN = program(CHECKOUT, "sops"), program(CHECKOUT, "age-keygen")
 
 
 @pytest.fixture
