@@ -11,7 +11,8 @@ import typer
 
 from pl.cli import output, running
 from pl.cli.commandline import new_app
-from pl.cli.running import PASSED_ON, Follow, Lines, Words, stage, stage_env
+from pl.cli.running import PASSED_ON, Follow, Lines, Words, stage, stage_env, typed_name
+from pl.env import StageEnv
 from pl.errors import StageUnsupported
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def test(
 def skaffold() -> None:
     """Develop in the cluster: files are put in their places as they are saved. Ctrl-C puts back what was deployed."""
     opened = _in_cluster("skaffold", "a deploy restarts only what changed, in about two seconds: ht.deploy")
+    _agreed(opened.env, "puts files as they are saved, reviewed by nobody, where people use them")
     work = opened.work_on(opened.env.app)
     with output.progress() as progress:
         opened.deploy(progress)
@@ -98,6 +100,7 @@ def telepresence(
     opened = _in_cluster(
         "telepresence", "all processes are on this machine already: ps.terminal opens a shell beside them"
     )
+    _agreed(opened.env, "sends requests of people to a process of this machine")
     raise typer.Exit(opened.work_on(opened.env.app).telepresence(port, command or ()))
 
 
@@ -128,6 +131,12 @@ def _tested_in_cluster(arguments: Sequence[str]) -> int:
 def _coloured() -> list[str]:
     """What pytest sees is no terminal, but its output may end on one."""
     return ["--color=yes"] if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else []
+
+
+def _agreed(env: StageEnv, what: str) -> None:
+    """Where a deploy wants the stage's name typed, so does what goes around a deploy. Raises Declined."""
+    if getattr(env, "confirm_by_name", False):
+        typed_name(env.stage, f"On {env.stage}, this {what}.")
 
 
 def _in_cluster(command: str, instead: str) -> ClusterStage:
