@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from types import FrameType
 from typing import Protocol
 
 from pl.errors import Interrupted, PlError, StepsFailed
@@ -46,32 +49,52 @@ def run_steps(steps: Sequence[Step], progress: Progress, *, interrupted: threadi
     failures: dict[str, PlError] = {}
     running: dict[Future[None], str] = {}
     interrupted = interrupted or threading.Event()
-    with ThreadPoolExecutor(max_workers=IO_BOUND_WORKERS) as pool:
-        try:
-            while True:
-                for name in [name for name, step in waiting.items() if done.issuperset(step.needs)]:
-                    running[pool.submit(_run, waiting.pop(name), progress, interrupted)] = name
-                if not running:
-                    break
-                # Not for ever: a Ctrl-C that comes just before the wait begins is noticed only when it ends.
-                ended, _ = wait(running, timeout=_LOOK_UP_EVERY_S, return_when=FIRST_COMPLETED)
-                for future in ended:
-                    name = running.pop(future)
-                    error = future.exception()
-                    if isinstance(error, PlError):
-                        failures[name] = error
-                    elif error is not None:
-                        raise error
-                    else:
-                        done.add(name)
-        except KeyboardInterrupt:
-            interrupted.set()
+    with _told_of_ctrl_c(interrupted), ThreadPoolExecutor(max_workers=IO_BOUND_WORKERS) as pool:
+        while not interrupted.is_set():
+            for name in [name for name, step in waiting.items() if done.issuperset(step.needs)]:
+                running[pool.submit(_run, waiting.pop(name), progress, interrupted)] = name
+            if not running:
+                break
+            ended, _ = wait(running, timeout=_LOOK_UP_EVERY_S, return_when=FIRST_COMPLETED)
+            for future in ended:
+                name = running.pop(future)
+                error = future.exception()
+                if isinstance(error, PlError):
+                    failures[name] = error
+                elif error is not None:
+                    raise error
+                else:
+                    done.add(name)
+        if interrupted.is_set():
             wait(running)
             ended_well = {name for future, name in running.items() if future.exception() is None}
             left = [step.name for step in steps if step.name not in done | ended_well]
-            raise Interrupted("interrupted", why=f"not done: {', '.join(left)}" if left else "") from None
+            raise Interrupted("interrupted", why=f"not done: {', '.join(left)}" if left else "")
     if failures:
         raise StepsFailed(failures, tuple(waiting))
+
+
+@contextlib.contextmanager
+def _told_of_ctrl_c(interrupted: threading.Event) -> Iterator[None]:
+    """Within this, a first Ctrl-C sets the event and does nothing else; a second one is a KeyboardInterrupt.
+
+    As an exception it may come anywhere in the main thread: just after a lock was taken, it keeps that for ever, and a
+    step that has ended cannot say so. Only the main thread is told of signals; in another, the event is the caller's.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def answer(number: int, frame: FrameType | None) -> None:
+        if interrupted.is_set():
+            signal.default_int_handler(number, frame)
+        interrupted.set()
+
+    before = signal.signal(signal.SIGINT, answer)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _run(step: Step, progress: Progress, interrupted: threading.Event) -> None:
