@@ -73,7 +73,13 @@ class Kind:
 
     cluster: KindCluster
     api: Api
-    env: KindEnv
+    clusters: Clusters
+    stage: str = "local"
+
+    @property
+    def env(self) -> KindEnv:
+        """As it is now: a test may have moved the registry to another port."""
+        return self.clusters.of(self.stage).env
 
     @property
     def kubeconfig(self) -> Path:

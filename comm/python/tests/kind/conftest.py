@@ -35,7 +35,7 @@ def kind_cluster(clusters: Clusters) -> Iterator[Kind]:
     """A cluster with its registry. Tests use namespaces of their own in it, and leave it running."""
     with clusters.destroyed_after("local") as cluster:
         cluster.bootstrap(Quiet())
-        yield Kind(cluster=cluster, api=cluster.connect(), env=cluster.env)
+        yield Kind(cluster=cluster, api=cluster.connect(), clusters=clusters)
 
 
 @pytest.fixture(scope="session")

@@ -146,7 +146,9 @@ class Place:
     def _metadata(self) -> Iterator[tuple[str, Object]]:
         for api_version, kind in _WRITTEN:
             for obj in self.api.list(self.path(kind, "", api_version))[0]:
-                yield f"{kind}/{obj['metadata']['name']}", obj["metadata"]
+                # The cluster's own, put into every namespace some time after it was made.
+                if obj["metadata"]["name"] != "kube-root-ca.crt":
+                    yield f"{kind}/{obj['metadata']['name']}", obj["metadata"]
 
     @contextmanager
     def polled(self, service: str) -> Iterator[list[str]]:

@@ -60,7 +60,7 @@ def company(clusters: Clusters, tmp_path_factory: pytest.TempPathFactory) -> Ite
         made.mkdir()
     with clusters.destroyed_after("remote") as cluster:
         cluster.bootstrap(Quiet())
-        remote = Kind(cluster=cluster, api=cluster.connect(), env=cluster.env)
+        remote = Kind(cluster=cluster, api=cluster.connect(), clusters=clusters, stage="remote")
         lead_to(source, remote)
         write_project(repository, source, remote.registry)
         machine = Machine.of(repository, home, source)
