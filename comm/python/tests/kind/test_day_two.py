@@ -143,9 +143,16 @@ def shell_image(kind_cluster: Kind, tmp_path_factory: pytest.TempPathFactory) ->
 # -- status
 
 
+def _answering(shop: Shop) -> list[int]:
+    facts = json.loads(json.dumps(cluster_status(shop.api, shop.platform).facts))
+    return [endpoint["ready"] for endpoint in facts["endpoints"]]
+
+
 def test_status_is_healthy_only_when_releases_are_deployed_and_names_what_is_not(shop: Shop) -> None:
     shop.run("web", COUNTS, replicas=2)
     assert shop.ready("web", 2)
+    # Who answers is written down a moment after who is ready.
+    assert eventually(lambda: _answering(shop) == [2])
     status = cluster_status(shop.api, shop.platform)
     assert not status.healthy
     facts = json.loads(json.dumps(status.facts))
