@@ -24,7 +24,7 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 RUNNER = ("npx", "--yes", "gitlab-ci-local@4.70.0", "--needs", "--concurrency", "1")
-JOB_TIMEOUT_S = 1200
+JOB_TIMEOUT_S = 3600
 
 
 @dataclass(frozen=True, kw_only=True)
