@@ -49,8 +49,8 @@ def run_steps(steps: Sequence[Step], progress: Progress, *, interrupted: threadi
     failures: dict[str, PlError] = {}
     running: dict[Future[None], str] = {}
     interrupted = interrupted or threading.Event()
-    with _told_of_ctrl_c(interrupted), ThreadPoolExecutor(max_workers=IO_BOUND_WORKERS) as pool:
-        while not interrupted.is_set():
+    with _ctrl_c(interrupted) as told, ThreadPoolExecutor(max_workers=IO_BOUND_WORKERS) as pool:
+        while not told.is_set():
             for name in [name for name, step in waiting.items() if done.issuperset(step.needs)]:
                 running[pool.submit(_run, waiting.pop(name), progress, interrupted)] = name
             if not running:
@@ -65,7 +65,7 @@ def run_steps(steps: Sequence[Step], progress: Progress, *, interrupted: threadi
                     raise error
                 else:
                     done.add(name)
-        if interrupted.is_set():
+        if told.is_set():
             wait(running)
             ended_well = {name for future, name in running.items() if future.exception() is None}
             left = [step.name for step in steps if step.name not in done | ended_well]
@@ -75,24 +75,26 @@ def run_steps(steps: Sequence[Step], progress: Progress, *, interrupted: threadi
 
 
 @contextlib.contextmanager
-def _told_of_ctrl_c(interrupted: threading.Event) -> Iterator[None]:
-    """Within this, a first Ctrl-C sets the event and does nothing else; a second one is a KeyboardInterrupt.
+def _ctrl_c(interrupted: threading.Event) -> Iterator[threading.Event]:
+    """Yields what a first Ctrl-C sets, and ``interrupted`` with it; a second one is a KeyboardInterrupt.
 
     As an exception it may come anywhere in the main thread: just after a lock was taken, it keeps that for ever, and a
-    step that has ended cannot say so. Only the main thread is told of signals; in another, the event is the caller's.
+    step that has ended cannot say so. Only the main thread is told of signals.
     """
+    told = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield told
         return
 
     def answer(number: int, frame: FrameType | None) -> None:
-        if interrupted.is_set():
+        if told.is_set():
             signal.default_int_handler(number, frame)
+        told.set()
         interrupted.set()
 
     before = signal.signal(signal.SIGINT, answer)
     try:
-        yield
+        yield told
     finally:
         signal.signal(signal.SIGINT, before)
 
