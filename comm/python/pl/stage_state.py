@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import ClassVar
 
-from pl.errors import StateBusy, StateInvalid
+from pl.errors import Interrupted, StateBusy, StateInvalid
 from pl.files import write_whole
 
 VERSION = "1"
@@ -137,6 +137,17 @@ class StateDirectory:
                 yield
         finally:
             os.umask(umask)
+
+    @contextlib.contextmanager
+    def changing(self, say: Callable[[str], None], *, goes_on: str) -> Iterator[None]:
+        """``locked``, for a command that may be interrupted: Interrupted then says how to go on."""
+        try:
+            with self.locked(say):
+                yield
+        except Interrupted as error:
+            raise Interrupted(error.what, why=error.why, hint=goes_on) from None
+        except KeyboardInterrupt:
+            raise Interrupted("interrupted", hint=goes_on) from None
 
     @contextlib.contextmanager
     def _held(self, say: Callable[[str], None]) -> Iterator[None]:

@@ -6,7 +6,7 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from types import FrameType
@@ -109,6 +109,18 @@ def _run(step: Step, progress: Progress, interrupted: threading.Event) -> None:
         progress.failed(step.name, Interrupted("interrupted") if interrupted.is_set() else error)
         raise
     progress.done(step.name, remark, time.monotonic() - began)
+
+
+def with_needs(needs: Mapping[str, Sequence[str]], names: Iterable[str]) -> frozenset[str]:
+    """``names`` and all that they need, directly or not; ``needs`` says of each name what it needs."""
+    wanted: set[str] = set()
+    left = list(names)
+    while left:
+        name = left.pop()
+        if name not in wanted:
+            wanted.add(name)
+            left.extend(needs[name])
+    return frozenset(wanted)
 
 
 def _check(steps: dict[str, Step]) -> None:

@@ -11,24 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from hmlet.env_comm import HmletKindEnv
-from hmlet.tests.test_host.place import copy_checkout
+from hmlet.tests.test_host.place import Ended, copy_checkout
 
 COMMAND_TIMEOUT_S = 600.0
 _OURS = ("PL_", "HT_", "PS_", "FR_")
 _INSTANCE = ("PL_INSTANCE", "PL_MIRROR")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ended:
-    """What a command left."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def said(self) -> str:
-        return self.out + self.err
 
 
 def environment() -> dict[str, str]:

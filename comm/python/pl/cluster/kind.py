@@ -145,13 +145,8 @@ class KindCluster:
             self.state.check()
         code = self.env.code
         goes_on = f"{code}.bootstrap makes it whole, {code}.destroy removes it"
-        try:
-            with self.state.locked(self._say):
-                yield
-        except Interrupted as error:
-            raise Interrupted(error.what, why=error.why, hint=goes_on) from None
-        except KeyboardInterrupt:
-            raise Interrupted("interrupted", hint=goes_on) from None
+        with self.state.changing(self._say, goes_on=goes_on):
+            yield
 
     def _prepare_state(self, *, new_ports: bool) -> bool:
         """The directory, the secrets and the ports. Returns whether any was missing."""

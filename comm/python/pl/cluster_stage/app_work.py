@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 from pl.cluster import lock
 from pl.cluster.api import Api
-from pl.cluster.platform import ClusterPlatform, Image
+from pl.cluster.platform import ClusterPlatform
 from pl.cluster.state import ClusterState
 from pl.cluster_env import ClusterEnv
 from pl.cluster_stage.kubectl import Kubectl
@@ -78,9 +77,10 @@ class AppWork:
         if suite is None:
             raise StageUnsupported(f"{self._app} has no unit tests that run in a cluster")
         images = {image.name: image for image in self._platform.images}
-        base = self._built([images[suite.of]], progress)[suite.of]
+        supplier = self._supplier()
+        base = supplier.built([images[suite.of]], progress)[suite.of]
         image, config = suite_image(suite, base, self._state.cache / "tests" / self._app)
-        return self._built([image], progress, config=config)[image.name]
+        return supplier.built([image], progress, config=config)[image.name]
 
     def test(self, image: str, arguments: Sequence[str], *, on_line: Callable[[str], None]) -> int:
         """Run the unit tests of an image in a pod; returns pytest's status. Raises PodFailed."""
@@ -103,17 +103,3 @@ class AppWork:
 
     def _supplier(self) -> Supplier:
         return Supplier(self._env, self._state, self._say)
-
-    def _built(self, images: Sequence[Image], progress: Progress, *, config: Path | None = None) -> Mapping[str, str]:
-        from pl.images.build import ensure_built
-
-        return ensure_built(
-            images,
-            registry=self._env.registry,
-            state=self._state.cache,
-            checkout=self._env.checkout,
-            say=self._say,
-            progress=progress,
-            platform=self._env.image_platform,
-            config=config,
-        )

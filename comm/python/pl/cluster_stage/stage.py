@@ -19,7 +19,7 @@ from pl.cluster_stage.checkout import must_be_clean, obstacle
 from pl.cluster_stage.reviews import changes_of, remarks_of
 from pl.cluster_stage.supplies import Supplier, Supplies
 from pl.digest import text_digest
-from pl.errors import Interrupted, PlanChanged, StageDown
+from pl.errors import PlanChanged, StageDown
 from pl.release.apply import apply
 from pl.release.helm import Helm
 from pl.release.plan import Plan, plan, with_needs
@@ -56,6 +56,7 @@ class _Deployment:
     platform: ClusterPlatform
     supplies: Supplies
     plan: Plan
+    target: Target
     cluster: str
 
     @property
@@ -250,18 +251,20 @@ class ClusterStage:
         platform = self._platform()
         supplies = self._supplier().look(api, platform, with_needs(platform.releases, names))
         cluster = identity.recorded(self.state.identity)
+        target = self._target(api, platform)
         return _Deployment(
             cluster=cluster.uid if cluster else "",
             platform=platform,
             supplies=supplies,
             plan=plan(
                 platform,
-                self._target(api, platform),
+                target,
                 references=supplies.references,
                 digests=supplies.digests,
                 names=names,
                 remove_additions=clean,
             ),
+            target=target,
         )
 
     def _bring(
@@ -276,10 +279,9 @@ class ClusterStage:
         expected: str,
     ) -> None:
         """Do it all, planned anew now that nobody else changes anything."""
-        platform, target = found.platform, self._target(api, found.platform)
         now = plan(
-            platform,
-            target,
+            found.platform,
+            found.target,
             references=references,
             digests=found.supplies.digests,
             names=names,
@@ -288,8 +290,8 @@ class ClusterStage:
         if expected and now.digest != found.plan.digest:
             changed = replace(found, plan=now).digest
             raise PlanChanged(expected, changed, hint=f"{self.env.code}.diff shows what it is now")
-        self._supplier().bring_secrets(api, platform, found.supplies)
-        apply(now, target, progress)
+        self._supplier().bring_secrets(api, found.platform, found.supplies)
+        apply(now, found.target, progress)
 
     def _supplier(self) -> Supplier:
         return Supplier(self.env, self.state, self._say)
@@ -327,16 +329,8 @@ class ClusterStage:
 
         return addresses_of_unknown(platform.host_names, self._cluster.connect(), platform.namespace, platform.edge)
 
-    @contextlib.contextmanager
-    def _changing(self, command: str = "deploy") -> Iterator[None]:
-        goes_on = f"{self.env.code}.{command} goes on from there"
-        try:
-            with self.state.locked(self._say):
-                yield
-        except Interrupted as error:
-            raise Interrupted(error.what, why=error.why, hint=goes_on) from None
-        except KeyboardInterrupt:
-            raise Interrupted("interrupted", hint=goes_on) from None
+    def _changing(self, command: str = "deploy") -> contextlib.AbstractContextManager[None]:
+        return self.state.changing(self._say, goes_on=f"{self.env.code}.{command} goes on from there")
 
 
 def _proof(found: Plan) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 from pl.cluster.api import Api
 from pl.cluster.engine import Engine
@@ -107,17 +108,25 @@ class Supplier:
             )
         unbuilt = [image for image in own if image.name in found.missing_images]
         if unbuilt:
-            references |= build.ensure_built(
-                unbuilt,
-                registry=self._env.registry,
-                state=self._state.cache,
-                checkout=self._env.checkout,
-                say=self._say,
-                progress=progress,
-                platform=self._env.image_platform,
-                engine=self._engine,
-            )
+            references |= self.built(unbuilt, progress)
         return references
+
+    def built(self, images: Sequence[Image], progress: Progress, *, config: Path | None = None) -> dict[str, str]:
+        """Have images in the stage's registry; returns their references. Raises what ``ensure_built`` does.
+
+        ``config`` is the skaffold.yaml that lists them, where it is not above their contexts.
+        """
+        return build.ensure_built(
+            images,
+            registry=self._env.registry,
+            state=self._state.cache,
+            checkout=self._env.checkout,
+            say=self._say,
+            progress=progress,
+            platform=self._env.image_platform,
+            config=config,
+            engine=self._engine,
+        )
 
     def bring_secrets(self, api: Api, platform: ClusterPlatform, found: Supplies) -> None:
         if found.stale_secrets:

@@ -25,7 +25,7 @@ from pl.host.supervisor import ProcessInfo, Supervisor, spec_digest
 from pl.host.tail import tailed
 from pl.ports import choose_ports, holder_of, is_free
 from pl.stage import Change, LogLine, Review, Stage, Status, Table
-from pl.steps import Progress, Step, run_steps
+from pl.steps import Progress, Step, run_steps, with_needs
 
 _READY_POLL_S = 0.02
 _STAYS_UNREADY_S = 10.0
@@ -205,13 +205,8 @@ class HostStage:
             self.state.check()
             self.state.check_length()
         goes_on = f"{self.env.code}.deploy goes on from there, {self.env.code}.destroy removes it"
-        try:
-            with self.state.locked(self._say):
-                yield
-        except Interrupted as error:
-            raise Interrupted(error.what, why=error.why, hint=goes_on) from None
-        except KeyboardInterrupt:
-            raise Interrupted("interrupted", hint=goes_on) from None
+        with self.state.changing(self._say, goes_on=goes_on):
+            yield
 
     def _platform(self) -> Platform:
         return self._platform_of(self.env)
@@ -400,14 +395,7 @@ def _with_needs(platform: Platform, names: Sequence[str]) -> frozenset[str]:
     unknown = [name for name in names if name not in needs]
     if unknown:
         raise UsageError(f"there is no {', '.join(unknown)} to deploy", why=f"there are {', '.join(needs)}")
-    wanted: set[str] = set()
-    left = list(names or needs)
-    while left:
-        name = left.pop()
-        if name not in wanted:
-            wanted.add(name)
-            left.extend(needs[name])
-    return frozenset(wanted)
+    return with_needs(needs, names or needs)
 
 
 def _prepare(program: Program) -> None:

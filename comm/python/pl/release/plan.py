@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
+from pl import steps
 from pl.cluster.platform import ClusterPlatform, Release
 from pl.errors import ReleaseInvalid, UsageError
 from pl.release import changes, live
@@ -248,13 +249,7 @@ def with_needs(releases: Sequence[Release], names: Sequence[str]) -> list[Releas
     unknown = [name for name in names if name not in by_name]
     if unknown:
         raise UsageError(f"no release is called {unknown[0]!r}", why=f"releases: {', '.join(by_name)}")
-    wanted: set[str] = set()
-    left = list(names or by_name)
-    while left:
-        name = left.pop()
-        if name not in wanted:
-            wanted.add(name)
-            left += by_name[name].needs
+    wanted = steps.with_needs({release.name: release.needs for release in releases}, names or by_name)
     return [release for release in releases if release.name in wanted]
 
 
