@@ -354,6 +354,24 @@ def test_the_migration_needs_nothing_that_its_release_brings() -> None:
     assert set(sources) == {"projected", "secret", "emptyDir"}
 
 
+def test_a_migration_says_what_it_works_with() -> None:
+    def inputs(**changes: object) -> str | None:
+        (hook,) = rendered("test", "backend", {"migration.inputs": "a", **changes}).hooks
+        found: str | None = hook["metadata"]["annotations"].get("pl/inputs")
+        return found
+
+    first = inputs()
+    assert first == inputs(**{"images.web": "registry/hmlet-web:other", "logLevel": "DEBUG"})
+    for changes in (
+        {"migration.inputs": "b"},
+        {"database.host": "elsewhere"},
+        {"admin.username": "root"},
+        {"auth.admin.checksum": "c"},
+    ):
+        assert inputs(**changes) not in (first, None), changes
+    assert inputs(**{"migration.inputs": ""}) is None, "what is not known is always run"
+
+
 def test_each_program_has_the_keys_of_its_own_identity() -> None:
     had = {
         owner: {source["secret"]["name"] for volume in pod["spec"]["volumes"] for source in _sources(volume)}

@@ -39,14 +39,19 @@ class Helm:
             self._argv(words), env=self._variables(), input=values, check=False, timeout_s=_RENDERS_WITHIN_S
         )
 
-    def start_upgrade(self, release: str, chart: Path, values: str, *, timeout_s: float) -> proc.Running:
+    def start_upgrade(
+        self, release: str, chart: Path, values: str, *, timeout_s: float, skips_hooks: bool = False
+    ) -> proc.Running:
         """Install or upgrade a release; when that fails or is interrupted, helm takes it back."""
-        words = self.upgrade_words(release, chart, timeout_s=timeout_s)
+        words = self.upgrade_words(release, chart, timeout_s=timeout_s, skips_hooks=skips_hooks)
         return proc.start_tied(self._argv(words), env=self._variables(), input=values)
 
-    def upgrade_words(self, release: str, chart: Path, *, timeout_s: float) -> list[str | Path]:
+    def upgrade_words(
+        self, release: str, chart: Path, *, timeout_s: float, skips_hooks: bool = False
+    ) -> list[str | Path]:
         words: list[str | Path] = ["upgrade", release, chart, "--install", "--values", "-", *self._labels()]
         words += ["--rollback-on-failure"] if self._major >= 4 else ["--atomic"]
+        words += ["--no-hooks"] if skips_hooks else []
         return [*words, *self._waiting(timeout_s)]
 
     def start_rollback(self, release: str, revision: int, *, timeout_s: float) -> proc.Running:

@@ -9,6 +9,9 @@ from pl.cluster.api import Object
 from pl.release.documents import documents
 
 _HOOK = "helm.sh/hook"
+HOOK_INPUTS = "pl/inputs"
+"""An annotation of a hook: any text that follows from all that it works with but the image. While that is as it was for the
+revision that serves, an upgrade leaves the hook out."""
 _TEST_HOOKS = frozenset({"test", "test-success", "test-failure"})
 
 
@@ -18,6 +21,11 @@ class Manifest:
 
     objects: tuple[Object, ...]
     hooks: tuple[Object, ...]
+
+    def has_nothing_new_for_hooks(self, before: Manifest) -> bool:
+        """Whether every hook says what it works with, and each did the same for the revision ``before``."""
+        wanted = _inputs(self.hooks)
+        return bool(self.hooks) and None not in wanted.values() and wanted == _inputs(before.hooks)
 
 
 def parsed(texts: Iterable[str]) -> Manifest:
@@ -32,6 +40,14 @@ def parsed(texts: Iterable[str]) -> Manifest:
             elif not events <= _TEST_HOOKS:
                 hooks.append(document)
     return Manifest(objects=tuple(objects), hooks=tuple(hooks))
+
+
+def _inputs(hooks: Iterable[Object]) -> dict[str, str | None]:
+    found = {}
+    for hook in hooks:
+        metadata = hook["metadata"]
+        found[f"{hook['kind']}/{metadata['name']}"] = (metadata.get("annotations") or {}).get(HOOK_INPUTS)
+    return found
 
 
 def _events(obj: Object) -> set[str]:

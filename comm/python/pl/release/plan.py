@@ -51,6 +51,8 @@ class ReleasePlan:
     additions: tuple[Change, ...] = ()
     refusals: tuple[str, ...] = ()
     unfinished: str = ""
+    skips_hooks: bool = False
+    """Whether an upgrade leaves its hooks out, because all that they work with is as it was."""
     status: str = ""
     """What helm calls the latest revision, with its number."""
     release: Release | None = None
@@ -125,8 +127,16 @@ def plan(
 
     with ThreadPoolExecutor(max_workers=_THREADS) as pool:
         compared = list(pool.map(compare, wanted))
+    new = {one.release.name for one in compared if one.deployed is None}
     planned = [
-        _decided(one, standings, target.namespace, remove_additions=remove_additions)
+        _decided(
+            one,
+            standings,
+            target.namespace,
+            remove_additions=remove_additions,
+            # What a hook did once is gone with a database that is made anew.
+            may_skip_hooks=new.isdisjoint(one.release.needs),
+        )
         for one, standings in zip(compared, _look(target, compared), strict=True)
     ]
     if not names:
@@ -146,7 +156,9 @@ def plan_anew(before: ReleasePlan, target: Target, *, remove_additions: bool) ->
     history = histories(target.api, target.namespace, before.name).get(before.name)
     compared = _compared(target, before.release, before.values, history)
     (standings,) = _look(target, [compared])
-    return _decided(compared, standings, target.namespace, remove_additions=remove_additions)
+    return _decided(
+        compared, standings, target.namespace, remove_additions=remove_additions, may_skip_hooks=False
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,9 +197,12 @@ def _look(target: Target, compared: Sequence[_Compared]) -> list[list[Standing]]
     return [[next(answers) for _ in group] for group in questions]
 
 
-def _decided(one: _Compared, standings: Sequence[Standing], namespace: str, *, remove_additions: bool) -> ReleasePlan:
+def _decided(
+    one: _Compared, standings: Sequence[Standing], namespace: str, *, remove_additions: bool, may_skip_hooks: bool
+) -> ReleasePlan:
     rendered, deployed = one.rendered, one.deployed
     action: Action
+    skips_hooks = may_skip_hooks and deployed is not None and rendered.has_nothing_new_for_hooks(deployed)
     if deployed is None:
         action, why = "install", "it is not there"
         found = changes.created(rendered.objects, namespace)
@@ -195,7 +210,9 @@ def _decided(one: _Compared, standings: Sequence[Standing], namespace: str, *, r
         found = changes.of_standings(standings, changes.steady(deployed, rendered, namespace))
         if not changes.is_same(deployed, rendered):
             action, why = "upgrade", f"it renders to something else than revision {one.revision}"
-            found += changes.of_hooks(deployed, rendered, namespace) + changes.removed(deployed, rendered, namespace)
+            if not skips_hooks:
+                found += changes.of_hooks(deployed, rendered, namespace)
+            found += changes.removed(deployed, rendered, namespace)
         elif found or any(standing.refusal for standing in standings):
             action, why = "restore", f"live objects are not as in revision {one.revision}"
         elif remove_additions and any(standing.additions for standing in standings):
@@ -211,6 +228,7 @@ def _decided(one: _Compared, standings: Sequence[Standing], namespace: str, *, r
         additions=tuple(changes.additions(standings)),
         refusals=tuple(f"{standing.ref}: {standing.refusal}" for standing in standings if standing.refusal),
         unfinished=_unfinished(one.history),
+        skips_hooks=skips_hooks,
         status=_status(one.history),
         release=one.release,
         values=one.values,

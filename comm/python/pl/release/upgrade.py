@@ -52,7 +52,11 @@ def upgrade(target: Target, one: ReleasePlan, *, timeout_s: float, interrupted: 
         )
     watch = Watch(target, one.name, (*one.manifest.objects, *one.manifest.hooks))
     running = target.helm.start_upgrade(
-        one.name, one.release.chart, values_text(one.values.tree), timeout_s=timeout_s + _HELM_LATER_S
+        one.name,
+        one.release.chart,
+        values_text(one.values.tree),
+        timeout_s=timeout_s + _HELM_LATER_S,
+        skips_hooks=one.skips_hooks,
     )
     with noted(target.folder, running):
         end = _watched(running, watch, timeout_s=timeout_s, interrupted=interrupted)

@@ -16,6 +16,7 @@ from pl.errors import ApiRefused, ReleaseInvalid, UsageError
 from pl.release.changes import Change
 from pl.release.fields import ABSENT
 from pl.release.helm import Helm
+from pl.release.manifest import HOOK_INPUTS
 from pl.release.plan import Plan, ReleasePlan, plan
 from pl.release.target import Target
 
@@ -78,8 +79,9 @@ def deployment(replicas: int) -> Object:
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": {"replicas": replicas}}
 
 
-def hook(script: str) -> Object:
-    metadata = {"name": "migrate", "annotations": {"helm.sh/hook": "pre-upgrade"}}
+def hook(script: str, inputs: str = "") -> Object:
+    annotations = {"helm.sh/hook": "pre-upgrade", **({HOOK_INPUTS: inputs} if inputs else {})}
+    metadata = {"name": "migrate", "annotations": annotations}
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": {"command": script}}
 
 
@@ -203,6 +205,35 @@ def test_a_changed_hook_alone_is_an_upgrade(chart: Path) -> None:
     page = configmap(a="1")
     cluster = Recorded([installed(page)], [revision(1, "deployed", [page], [hook("old")])])
     assert planned(cluster, chart, page, hook("new")).action == "upgrade"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "skipped"),
+    [
+        pytest.param([hook("old", "a")], [hook("new", "a")], True, id="as it was"),
+        pytest.param([hook("old", "a")], [hook("new", "b")], False, id="anew"),
+        pytest.param([hook("old")], [hook("new")], False, id="it says nothing"),
+        pytest.param([hook("old", "a")], [hook("new")], False, id="it says nothing any more"),
+        pytest.param([], [hook("new", "a")], False, id="there was none"),
+        pytest.param([], [], False, id="there are none"),
+    ],
+)
+def test_a_hook_that_works_with_what_it_worked_with_is_left_out(
+    chart: Path, before: list[Object], after: list[Object], skipped: bool
+) -> None:
+    page = configmap(a="1")
+    cluster = Recorded([installed(page)], [revision(1, "deployed", [page], before)])
+    one = planned(cluster, chart, configmap(a="2"), *after)
+    assert (one.action, one.skips_hooks) == ("upgrade", skipped)
+    assert any("(hook)" in change.where for change in one.changes) is (not skipped and bool(after))
+
+
+def test_hooks_run_where_what_the_release_needs_is_new(chart: Path) -> None:
+    page = configmap(a="1")
+    cluster = Recorded([installed(page)], [revision(1, "deployed", [page], [hook("old", "a")])])
+    database = release(chart, configmap("database"), name="database")
+    web = release(chart, configmap(a="2"), hook("new", "a"), needs=("database",))
+    assert [one.skips_hooks for one in all_planned(cluster, platform(database, web), chart).releases] == [False, False]
 
 
 def test_values_that_render_to_the_same_make_no_revision(chart: Path) -> None:

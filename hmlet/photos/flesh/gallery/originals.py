@@ -1,13 +1,15 @@
 """Originals: receiving one, storing it once per owner, letting go of it with its last photo.
 
-The order matters. The object is put before the row that names it commits, and deleted by a job that the deletion of the
-row commits. A process that dies in between leaves an object without a row, which a sweep finds, never the reverse.
+The order matters. An object and the rows that name it are written at the same time, but the rows commit when the object
+is there; and it is deleted by a job that the deletion of the row commits. A process that dies in between leaves an
+object without a row, which a sweep finds, never the reverse.
 """
 
 import hashlib
 import logging
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import IO, Any, TypeVar
@@ -36,6 +38,7 @@ ORPHAN_GRACE = timedelta(hours=1)
 """Longer than any request or job lives: an object younger than this may be about to get its row."""
 
 Row = TypeVar("Row")
+_STORERS = ThreadPoolExecutor(max_workers=32, thread_name_prefix="original")  # as many as there are connections
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,29 +72,31 @@ def with_original(*, owner: AbstractBaseUser, upload: Upload, write: Callable[[O
     The bytes are stored unless this owner has them. Whoever else posts or deletes the same bytes at the same moment is
     met by trying again. Raises StorageUnavailable, and what ``write`` raises; then nothing is kept.
     """
-    key: str | None = None
+    storing: _Storing | None = None
     used = False
     try:
         while True:
-            if key is None and not Original.objects.filter(owner_id=owner.pk, sha256=upload.sha256).exists():
-                key = _store(upload)
+            if storing is None and not Original.objects.filter(owner_id=owner.pk, sha256=upload.sha256).exists():
+                storing = _Storing(upload)
             original: Original | None = None
             try:
                 with transaction.atomic():
-                    original = _held(owner, upload, key)
+                    original = _held(owner, upload, storing.key if storing else None)
                     if original is None:
                         continue
                     row = write(original)
+                    if storing:
+                        storing.wait()
             except IntegrityError:
                 # Without an original, somebody has stored the same bytes meanwhile; with one, it was write's.
                 if original is None:
                     continue
                 raise
-            used = original.key == key
+            used = storing is not None and original.key == storing.key
             return row
     finally:
-        if key is not None and not used:
-            _discard_later(key)
+        if storing and not used and storing.is_there():
+            _discard_later(storing.key)
 
 
 def _held(owner: AbstractBaseUser, upload: Upload, key: str | None) -> Original | None:
@@ -175,14 +180,24 @@ def _sweep(bucket: Bucket, rows: Any, before: Any) -> int:
     return swept + flush()
 
 
-def _store(upload: Upload) -> str:
-    key = original_key(upload.header.extension)
-    try:
-        originals().write(key, upload.file, upload.header.content_type)
-    except STORAGE_ERRORS as error:
-        log.warning("the object storage does not take an original: %s", error)
-        raise StorageUnavailable from error
-    return key
+class _Storing:
+    """An original on its way to the bucket while its rows are written, which takes as long."""
+
+    def __init__(self, upload: Upload) -> None:
+        self.key = original_key(upload.header.extension)
+        self._writing = _STORERS.submit(originals().write, self.key, upload.file, upload.header.content_type)
+
+    def wait(self) -> None:
+        """Return when it is there. Raises StorageUnavailable."""
+        try:
+            self._writing.result()
+        except STORAGE_ERRORS as error:
+            log.warning("the object storage does not take an original: %s", error)
+            raise StorageUnavailable from error
+
+    def is_there(self) -> bool:
+        """Whether it came there, as soon as that is known."""
+        return self._writing.exception() is None
 
 
 def _discard_later(key: str) -> None:

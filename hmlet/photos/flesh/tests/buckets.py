@@ -1,6 +1,6 @@
 """A bucket in memory, for tests of what is stored and not of how."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from typing import IO
 
@@ -15,13 +15,9 @@ class MemoryBucket:
         self.bucket_name = bucket_name
         self.objects: dict[str, tuple[bytes, str, datetime]] = {}
         self.broken = False
-        self.during_write: Callable[[], object] | None = None
 
     def write(self, key: str, content: IO[bytes], content_type: str) -> None:
         self._answer()
-        meanwhile, self.during_write = self.during_write, None
-        if meanwhile is not None:
-            meanwhile()
         content.seek(0)
         self.objects[key] = (content.read(), content_type, timezone.now())
 

@@ -1,12 +1,16 @@
 """The photos API through HTTP, jobs worked off in between."""
 
+import time
 import uuid
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import transaction
 from django.utils import timezone
+from gallery import originals
 from gallery.models import Original, Photo, Rendition
 from jobs.models import Job, OutboxEntry
 from rest_framework.test import APIClient
@@ -17,6 +21,24 @@ from tests.images import encoded, png_bomb, webp_bomb
 
 URL = "/api/v1/photos/"
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def in_between(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+    """Have something done once, when the next upload has been judged and nothing of it is written yet."""
+
+    def arrange(what: Callable[[], object]) -> None:
+        left = [what]
+
+        class Late(originals._Storing):
+            def __init__(self, upload: originals.Upload) -> None:
+                while left:
+                    left.pop()()
+                super().__init__(upload)
+
+        monkeypatch.setattr(originals, "_Storing", Late)
+
+    return arrange
 
 
 def test_a_posted_photo_gets_its_thumbnail(post: Any, api: APIClient, work_off: Any) -> None:
@@ -170,9 +192,9 @@ def test_a_second_photo_of_the_same_name_is_a_conflict(post: Any, buckets: Any) 
 
 
 def test_the_same_name_coming_in_between_is_a_conflict_and_leaves_no_object(
-    post: Any, buckets: Any, work_off: Any
+    post: Any, buckets: Any, work_off: Any, in_between: Any
 ) -> None:
-    buckets["originals"].during_write = lambda: post(encoded(60, 60), name="Race")
+    in_between(lambda: post(encoded(60, 60), name="Race"))
     response = post(encoded(50, 50), name="Race")
     assert (response.status_code, response.json()["code"]) == (409, "name_taken")
     work_off()
@@ -213,9 +235,11 @@ def test_the_same_bytes_are_stored_once_and_go_with_the_last_photo(
     assert Original.objects.count() == Rendition.objects.count() == 0
 
 
-def test_the_same_bytes_posted_in_between_are_stored_once(post: Any, buckets: Any, work_off: Any) -> None:
+def test_the_same_bytes_posted_in_between_are_stored_once(
+    post: Any, buckets: Any, work_off: Any, in_between: Any
+) -> None:
     content = encoded()
-    buckets["originals"].during_write = lambda: post(content)
+    in_between(lambda: post(content))
     assert post(content).status_code == 201
     assert Photo.objects.count() == 2
     work_off()
@@ -245,7 +269,27 @@ def test_a_storage_that_is_away_keeps_nothing(post: Any, buckets: Any) -> None:
     buckets["originals"].broken = True
     response = post()
     assert (response.status_code, response.json()["code"]) == (503, "storage_unavailable")
-    assert Photo.objects.count() == 0
+    assert (Photo.objects.count(), Original.objects.count(), Job.objects.count()) == (0, 0, 0)
+
+
+def test_no_row_commits_before_its_object_is_there(post: Any, buckets: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    bucket, write = buckets["originals"], buckets["originals"].write
+    seen: list[int] = []
+
+    def slowly(*args: Any) -> None:
+        time.sleep(0.3)
+        write(*args)
+
+    monkeypatch.setattr(bucket, "write", slowly)
+    atomic = transaction.Atomic.__exit__
+
+    def left(self: Any, *args: Any) -> Any:
+        seen.append(len(bucket.objects))
+        return atomic(self, *args)
+
+    monkeypatch.setattr(transaction.Atomic, "__exit__", left)
+    assert post().status_code == 201
+    assert seen[-1] == 1, "the last one is the one that commits"
 
 
 def test_a_photo_and_its_job_are_promised_together(post: Any) -> None:
