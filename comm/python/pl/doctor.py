@@ -128,7 +128,9 @@ def ports(machine: Machine) -> Iterator[Finding]:
         wanted = {field.value for field in stage.fields() if field.name.endswith("_port")}
         taken = sorted(port for port in wanted if _listens(port) and _stage_of_listener(port) != str(stage.state))
         if taken:
-            remedy = f"end what listens there, or: {project.name}/shell.py host -- {stage.code}.bootstrap --new-ports"
+            remedy = (
+                f"end what listens there, or: {project.name}/shell.py host -- {stage.command('bootstrap')} --new-ports"
+            )
             yield Finding(name=name, found=f"taken: {', '.join(map(str, taken))}", remedy=remedy)
         else:
             yield Finding(name=name, found=", ".join(map(str, sorted(wanted))))

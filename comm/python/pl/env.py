@@ -155,6 +155,11 @@ class StageEnv(Env):
     def kubeconfig(self) -> Path:
         return self.state / "kubeconfig"
 
+    def command(self, name: str) -> str:
+        """How a subcommand of ``cluster.py`` is typed: under the project's code, in an app's shell too."""
+        codes = (vars(cls)["code"] for cls in _lineage(type(self)) if cls is not Env and "code" in vars(cls))
+        return f"{next(codes, self.code) if self.app else self.code}.{name}"
+
     def chosen_ports(self) -> tuple[str, ...]:
         """The names of the fields that are ports which ``bootstrap`` chooses."""
         return tuple(

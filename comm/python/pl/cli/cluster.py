@@ -359,5 +359,5 @@ def _show_change(change: Change) -> None:
 def _typed(env: StageEnv, words: str) -> str:
     """How a user types a subcommand from where they are: in a prompt's shell the name is on PATH."""
     if os.isatty(0) and os.environ.get("PS1"):
-        return f"{env.code}.{words}"
-    return f"{os.path.relpath(env.root)}/shell.py {env.stage} -- {env.code}.{words}"
+        return env.command(words)
+    return f"{os.path.relpath(env.root)}/shell.py {env.stage} -- {env.command(words)}"

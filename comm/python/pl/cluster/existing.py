@@ -108,7 +108,7 @@ class ExistingCluster:
         if not self.state.kubeconfig.exists():
             raise StageDown(
                 f"the stage {self.env.stage} has never been in contact with its cluster",
-                hint=f"{self.env.code}.bootstrap",
+                hint=self.env.command('bootstrap'),
             )
         return self._api(first_contact=False)
 
@@ -136,7 +136,7 @@ class ExistingCluster:
             with self.state.locked(self._say):
                 yield
         except (KeyboardInterrupt, Interrupted):
-            raise Interrupted("interrupted", hint=f"{self.env.code}.bootstrap goes on from there") from None
+            raise Interrupted("interrupted", hint=f"{self.env.command('bootstrap')} goes on from there") from None
 
     def _api(self, *, first_contact: bool) -> Api:
         """By the stage's copy of the context, which is what the source says now."""

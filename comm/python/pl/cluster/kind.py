@@ -99,19 +99,21 @@ class KindCluster:
         self.state.check()
         nodes, record = self._nodes(), self._record()
         if not nodes or record is None or record.phase != "made":
-            raise StageDown(f"the stage {self.env.stage} has no cluster", hint=f"{self.env.code}.bootstrap")
+            raise StageDown(f"the stage {self.env.stage} has no cluster", hint=f"{self.env.command('bootstrap')}")
         stopped = [name_of(node) for node in nodes if not runs(node)]
         if stopped:
             raise StageDown(
                 f"the cluster of the stage {self.env.stage} does not run",
                 why=f"stopped: {', '.join(stopped)}",
-                hint=f"{self.env.code}.bootstrap starts it again",
+                hint=f"{self.env.command('bootstrap')} starts it again",
             )
         try:
             api = Api.of(self.state.kubeconfig)
         except KubeconfigInvalid as error:
             raise StageDown(
-                error.what, why="it leads to the stage's cluster", hint=f"{self.env.code}.bootstrap makes it again"
+                error.what,
+                why="it leads to the stage's cluster",
+                hint=f"{self.env.command('bootstrap')} makes it again",
             ) from None
         identity.check(api, self.state.identity)
         return api
@@ -143,8 +145,7 @@ class KindCluster:
     def _changing(self, *, check: bool = True) -> Iterator[None]:
         if check:
             self.state.check()
-        code = self.env.code
-        goes_on = f"{code}.bootstrap makes it whole, {code}.destroy removes it"
+        goes_on = f"{self.env.command('bootstrap')} makes it whole, {self.env.command('destroy')} removes it"
         with self.state.changing(self._say, goes_on=goes_on):
             yield
 
@@ -222,12 +223,12 @@ class KindCluster:
                 f"the cluster {self.env.cluster}",
                 f"has lost nodes: {', '.join(gone)}",
                 "what was stored on them is lost",
-                hint=f"{self.env.code}.destroy, then {self.env.code}.bootstrap",
+                hint=f"{self.env.command('destroy')}, then {self.env.command('bootstrap')}",
             )
         if record.made_of != self._made_of(config):
             self._say(
                 f"{self.env.kind_config.name} or the node image changed since the cluster was made: "
-                f"that counts after {self.env.code}.destroy and {self.env.code}.bootstrap"
+                f"that counts after {self.env.command('destroy')} and {self.env.command('bootstrap')}"
             )
         self._keep_kubeconfig()
         stopped = [node for node in nodes if not runs(node)]
@@ -416,11 +417,11 @@ class KindCluster:
                 continue
             container = self._engine.publisher_of(port)
             holder = f"the container {container}" if container else holder_of(port)
-            hint = f"end that, or choose other ports: {self.env.code}.bootstrap --new-ports"
+            hint = f"end that, or choose other ports: {self.env.command('bootstrap')} --new-ports"
             if owner.startswith("the node"):
                 hint = (
-                    f"end that, then {self.env.code}.bootstrap; the ports of a cluster are fixed when it is made "
-                    f"({self.env.code}.destroy and bootstrap choose others, and lose what is stored in it)"
+                    f"end that, then {self.env.command('bootstrap')}; the ports of a cluster are fixed when it is made "
+                    f"({self.env.command('destroy')} and bootstrap choose others, and lose what is stored in it)"
                 )
             raise PortTaken(f"port {port} of {owner} is taken", why=f"by {holder}", hint=hint)
 
@@ -429,7 +430,7 @@ class KindCluster:
             raise StateInvalid(
                 f"a cluster {self.env.cluster} is there, and the stage's state knows nothing of it",
                 why=f"the state was {self.state.folder}; what is in the cluster cannot be told from here",
-                hint=f"{self.env.code}.destroy removes it, then {self.env.code}.bootstrap",
+                hint=f"{self.env.command('destroy')} removes it, then {self.env.command('bootstrap')}",
             )
 
     def _made_of(self, config: KindConfig) -> str:

@@ -113,7 +113,7 @@ class ClusterStage:
         with self._changing():
             found = self._look(api, names, clean=clean)
             if expected and found.digest != expected:
-                raise PlanChanged(expected, found.digest, hint=f"{self.env.code}.diff shows what it is now")
+                raise PlanChanged(expected, found.digest, hint=f"{self.env.command('diff')} shows what it is now")
             changes = found.changes
             if changes:
                 must_be_clean(self.env)
@@ -211,7 +211,7 @@ class ClusterStage:
     def must_exist(self) -> None:
         self.state.check()
         if not (self.state.exists() and secrets.is_complete(self.env)):
-            raise StageDown(f"the stage {self.env.stage} was never deployed", hint=f"{self.env.code}.deploy")
+            raise StageDown(f"the stage {self.env.stage} was never deployed", hint=f"{self.env.command('deploy')}")
 
     def what_dies(self) -> Sequence[str]:
         if not isinstance(self.env, ExistingEnv):
@@ -289,7 +289,7 @@ class ClusterStage:
         )
         if expected and now.digest != found.plan.digest:
             changed = replace(found, plan=now).digest
-            raise PlanChanged(expected, changed, hint=f"{self.env.code}.diff shows what it is now")
+            raise PlanChanged(expected, changed, hint=f"{self.env.command('diff')} shows what it is now")
         self._supplier().bring_secrets(api, found.platform, found.supplies)
         apply(now, found.target, progress)
 
@@ -330,7 +330,7 @@ class ClusterStage:
         return addresses_of_unknown(platform.host_names, self._cluster.connect(), platform.namespace, platform.edge)
 
     def _changing(self, command: str = "deploy") -> contextlib.AbstractContextManager[None]:
-        return self.state.changing(self._say, goes_on=f"{self.env.code}.{command} goes on from there")
+        return self.state.changing(self._say, goes_on=f"{self.env.command(command)} goes on from there")
 
 
 def _proof(found: Plan) -> str:

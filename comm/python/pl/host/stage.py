@@ -171,13 +171,13 @@ class HostStage:
         """Raises StageDown when the stage was never deployed, StateInvalid when its state is not to be used."""
         self.state.check()
         if not (self.state.exists() and secrets.is_complete(self.env)):
-            raise StageDown(f"the stage {self.env.stage} was never deployed", hint=f"{self.env.code}.deploy")
+            raise StageDown(f"the stage {self.env.stage} was never deployed", hint=f"{self.env.command('deploy')}")
 
     def logs(self, names: Sequence[str] = (), *, lines: int, follow: bool) -> Iterator[LogLine]:
         """From the programs' files, those of a stage that stands still included. Raises UsageError, StageDown."""
         files = {file.stem: file for file in sorted(self.state.log.glob("*.log"))}
         if not files:
-            raise StageDown("the stage has no logs: it was never deployed", hint=f"{self.env.code}.deploy")
+            raise StageDown("the stage has no logs: it was never deployed", hint=f"{self.env.command('deploy')}")
         for name in names:
             if name not in files:
                 raise UsageError(f"no program is called {name!r}", why=f"programs: {', '.join(files)}")
@@ -204,7 +204,7 @@ class HostStage:
         if check:
             self.state.check()
             self.state.check_length()
-        goes_on = f"{self.env.code}.deploy goes on from there, {self.env.code}.destroy removes it"
+        goes_on = f"{self.env.command('deploy')} goes on from there, {self.env.command('destroy')} removes it"
         with self.state.changing(self._say, goes_on=goes_on):
             yield
 
@@ -214,7 +214,7 @@ class HostStage:
     def _must_run(self) -> None:
         self.state.check()
         if not (self.state.exists() and self.supervisor.is_up()):
-            raise StageDown(f"the stage {self.env.stage} does not run", hint=f"{self.env.code}.deploy")
+            raise StageDown(f"the stage {self.env.stage} does not run", hint=f"{self.env.command('deploy')}")
 
     def _prepare_state(self, *, new_ports: bool = False) -> bool:
         """The directory, the secrets and the ports. Returns whether any was missing."""
@@ -329,7 +329,7 @@ class HostStage:
             raise PortTaken(
                 f"port {port} of {name} is taken",
                 why=f"by {holder_of(port)}",
-                hint=f"end that, or choose other ports: {self.env.code}.bootstrap --new-ports",
+                hint=f"end that, or choose other ports: {self.env.command('bootstrap')} --new-ports",
             )
 
     def _task_step(self, platform: Platform, task: Task, changed: frozenset[str]) -> Step:
@@ -337,7 +337,9 @@ class HostStage:
             try:
                 task.run()
             except NotReadyError as error:
-                raise ServerFailed(task.name, f"could not be done: {error}", "", hint=f"{self.env.code}.logs") from None
+                raise ServerFailed(
+                    task.name, f"could not be done: {error}", "", hint=f"{self.env.command('logs')}"
+                ) from None
             self._remember(task.name, task.fingerprint)
             return ""
 

@@ -9,10 +9,11 @@ from pl.cluster.api import Object
 from pl.release.documents import documents
 
 _HOOK = "helm.sh/hook"
-HOOK_INPUTS = "pl/inputs"
-"""An annotation of a hook: any text that follows from all that it works with but the image. While that is as it was for the
-revision that serves, an upgrade leaves the hook out."""
 _TEST_HOOKS = frozenset({"test", "test-success", "test-failure"})
+HOOK_INPUTS = "pl/inputs"
+"""An annotation of a hook: any text that follows from what it does and from what it works with. While that is as it was
+for the revision that serves, an upgrade leaves the hook out.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -156,9 +156,7 @@ def plan_anew(before: ReleasePlan, target: Target, *, remove_additions: bool) ->
     history = histories(target.api, target.namespace, before.name).get(before.name)
     compared = _compared(target, before.release, before.values, history)
     (standings,) = _look(target, [compared])
-    return _decided(
-        compared, standings, target.namespace, remove_additions=remove_additions, may_skip_hooks=False
-    )
+    return _decided(compared, standings, target.namespace, remove_additions=remove_additions, may_skip_hooks=False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -264,6 +264,7 @@ def test_an_unknown_stage_lists_those_that_exist(load: Load, project: str, tmp_p
 def test_every_stage_of_hmlet_loads_with_every_app(stage: str, app: str) -> None:
     loaded = env.load(CHECKOUT, project="hmlet", app=app, stage=stage, instance="abc")
     assert (loaded.stage, loaded.app, loaded.root) == (stage, app, CHECKOUT / "hmlet")
+    assert loaded.command("deploy") == "ht.deploy", "the name that is on PATH in an app's shell, too"
     variables = [field.variable for field in loaded.fields()]
     assert len(variables) == len(set(variables)) == len(loaded.exports())
     for field in loaded.fields():
