@@ -126,11 +126,10 @@ STORAGES = {
 FILE_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024
 FILE_UPLOAD_HANDLERS = ["gallery.uploads.InMemory", "gallery.uploads.InTemporaryFile"]
 
-# Static files. Without STATIC_ROOT whitenoise serves them from the packages, so a stage of processes collects nothing.
+# Static files. whitenoise serves them from the packages, so that nothing is to be collected.
 
 STATIC_URL = "/static/"
-STATIC_ROOT = env.text("STATIC_ROOT", "") or None
-WHITENOISE_USE_FINDERS = STATIC_ROOT is None
+WHITENOISE_USE_FINDERS = True
 
 # Sign-in
 
