@@ -108,7 +108,7 @@ class ExistingCluster:
         if not self.state.kubeconfig.exists():
             raise StageDown(
                 f"the stage {self.env.stage} has never been in contact with its cluster",
-                hint=self.env.command('bootstrap'),
+                hint=self.env.command("bootstrap"),
             )
         return self._api(first_contact=False)
 
