@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from pl import proc
-from pl.digest import text_digest, tree_digest
+from pl.digest import text_digest
 from pl.env import Secret
 from pl.host.platform import NotReadyError, Platform, Program, Task
 from pl.host.postgresql import make_database, postgresql
@@ -16,16 +16,11 @@ from pl.host.state import StageState
 from pl.host.storage import storage
 from pl.host.valkey import ask, valkey
 
+from hmlet import sources
 from hmlet.env_host import HostEnv
 
 _DATABASE = "hmlet"
 _USER = "hmlet"
-_NO_CODE = ("tests", "pyproject.toml", "Dockerfile")
-_WEB_ALONE = (
-    *("api", "pages.py", "views.py", "admin.py", "status.py", "urls.py", "wsgi.py", "gunicorn.py", "middleware.py"),
-    *("templates", "static"),
-)
-_SCHEMA = ("*/migrations/*.py", "*/models.py", "*/apps.py", "config/settings.py")
 
 
 def platform(env: HostEnv) -> Platform:
@@ -34,11 +29,7 @@ def platform(env: HostEnv) -> Platform:
     flesh = env.root / "photos/flesh"
     settings = _settings(env)
     python = str(Path(sys.prefix).resolve() / "bin/python")
-    code = tree_digest(flesh, leave_out=_NO_CODE)
-    # Worker and beat serve no requests: a changed view is none of their business.
-    work_code = tree_digest(flesh, leave_out=(*_NO_CODE, *_WEB_ALONE))
-    # The packages have migrations too; their place follows from the lock.
-    schema = text_digest(python, tree_digest(flesh, leave_out=_NO_CODE, only=_SCHEMA))
+    code, work_code = sources.web_code(flesh), sources.work_code(flesh)
 
     def manage(*words: str, password: Secret | None = None) -> None:
         environ = {"PATH": os.defpath, "LANG": "C.UTF-8", **settings, **state.tag}
@@ -109,7 +100,8 @@ def platform(env: HostEnv) -> Platform:
             Task(
                 name="migrations",
                 run=lambda: manage("migrate", "--no-input", "--skip-checks", "--verbosity", "0"),
-                fingerprint=schema,
+                # Where packages are follows from the lock.
+                fingerprint=sources.schema(flesh, python),
                 needs=("check", "database"),
             ),
             Task(
@@ -155,7 +147,7 @@ def _settings(env: HostEnv) -> dict[str, str]:
 
 def _gunicorn(env: HostEnv) -> tuple[str, ...]:
     return (
-        *("--config", "config/gunicorn.py"),
+        *("--config", "config/gunicorn.py", "--preload"),
         *("--bind", f"127.0.0.1:{env.web_port}"),
         *("--workers", str(env.web_processes), "--threads", str(env.web_threads)),
     )

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from pl.cluster.platform import ClusterPlatform, Development, Image, Inside, Release, SecretObject, Suite
 from pl.cluster_env import ExistingEnv
-from pl.digest import tree_digest
 from pl.env import Secret
 
+from hmlet import sources
 from hmlet.env_comm import HmletClusterEnv, HmletKindEnv
 
 _POSTGRESQL = "postgres:18"
@@ -18,14 +18,6 @@ _MINIO = "quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z"
 _PYTHON = "python:3.11-slim-bookworm"
 
 _APPS = ("gallery", "imaging", "jobs", "ops")
-# What migrations, and who else is in their Job, do: an upgrade that brings none of it anew need not wait for them.
-_MIGRATION = (
-    "*/migrations/*.py",
-    "config/settings.py",
-    "ops/management/commands/ensure_user.py",
-    "ops/management/commands/migrate_alone.py",
-    "requirements/*.txt",
-)
 # gunicorn and Celery both begin anew on SIGHUP. What is not listed wants another image and a deploy: that runs
 # migrations, and gunicorn's master keeps the settings that it began with.
 _SYNCED = Development(
@@ -115,7 +107,7 @@ def _releases(env: HmletClusterEnv) -> Iterable[Release]:
             "logLevel": env.log_level,
             "photoMaxBytes": env.photo_max_bytes,
             "admin": {"username": env.admin_username},
-            "migration": {"inputs": tree_digest(photos / "flesh", only=_MIGRATION, leave_out=("tests",))},
+            "migration": {"inputs": sources.migration(photos / "flesh")},
             "database": {
                 "host": env.database_host,
                 "port": env.database_port,

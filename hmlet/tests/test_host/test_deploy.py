@@ -73,14 +73,14 @@ import config.celery, gallery.warm
 for app in settings.INSTALLED_APPS:
     if importlib.util.find_spec(app + ".tasks"):
         importlib.import_module(app + ".tasks")
-from hmlet.host import _WEB_ALONE
+from hmlet.sources import WEB_ALONE
 here = Path.cwd()
 for module in list(sys.modules.values()):
     file = getattr(module, "__file__", None)
     if file and Path(file).is_relative_to(here):
         parts = Path(file).relative_to(here).parts
         # Django's admin imports every admin.py for whoever sets Django up.
-        if parts[-1] != "admin.py" and any(fnmatch(part, alone) for part in parts for alone in _WEB_ALONE):
+        if parts[-1] != "admin.py" and any(fnmatch(part, alone) for part in parts for alone in WEB_ALONE):
             print(file)
 """
     assert deployed.ok("ht.terminal", "--", "env", "DJANGO_SETTINGS_MODULE=config.settings", "python", "-c", code) == ""
