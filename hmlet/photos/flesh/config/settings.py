@@ -37,6 +37,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "ops",
     "jobs",
+    "idempotency",
     "gallery",
 ]
 
@@ -218,6 +219,7 @@ CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 20
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULE = {
     "reconcile jobs": {"task": "jobs.reconcile", "schedule": 5, "options": {"expires": 10}},
+    "forget old idempotency keys": {"task": "idempotency.sweep", "schedule": 3600, "options": {"expires": 3600}},
 }
 # The sweep lists and deletes. Where that takes keys of its own, `manage.py sweep_objects` is run with them instead.
 if env.integer("SWEEP_BY_BEAT", 1):

@@ -1,6 +1,11 @@
-"""Writes to photos. Every rule about a photo is here, whoever calls."""
+"""Writes to photos. Every rule about a photo is here, whoever calls.
+
+``along`` is called in the transaction that writes the photo, with the photo as written: what it writes commits with the
+photo, and what it raises leaves both unwritten.
+"""
 
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -14,9 +19,17 @@ from gallery.models import Original, Photo, PhotoTag
 from gallery.originals import original_release, upload_inspect, with_original
 from gallery.text import caption_clean, name_clean, tags_parse
 
+Along = Callable[[Photo], None]
+
 
 def photo_create(
-    *, owner: AbstractBaseUser, name: str, image: "File[bytes]", caption: str = "", draft: bool = False
+    *,
+    owner: AbstractBaseUser,
+    name: str,
+    image: "File[bytes]",
+    caption: str = "",
+    draft: bool = False,
+    along: Along | None = None,
 ) -> Photo:
     """Store the image and create the photo, published unless a draft. Its thumbnail is a job.
 
@@ -33,6 +46,8 @@ def photo_create(
         _draft_set(photo, draft)
         photo.save(force_insert=True)
         _tags_write(photo, fresh=True)
+        if along:
+            along(photo)
         return photo
 
     try:
@@ -49,6 +64,7 @@ def photo_update(
     caption: str | None = None,
     draft: bool | None = None,
     image: "File[bytes] | None" = None,
+    along: Along | None = None,
 ) -> Photo:
     """Change what is given. A new image makes a new thumbnail; the old original goes with its last photo.
 
@@ -73,6 +89,8 @@ def photo_update(
         _tags_write(held)
         if held.original_id != before.pk:
             original_release(original=before)
+        if along:
+            along(held)
         return held
 
     try:
@@ -85,23 +103,25 @@ def photo_update(
         raise
 
 
-def photo_publish(*, photo: Photo) -> Photo:
+def photo_publish(*, photo: Photo, along: Along | None = None) -> Photo:
     """Show the photo to everyone, from now on. Publishing a published photo keeps its date."""
-    return photo_update(photo=photo, draft=False)
+    return photo_update(photo=photo, draft=False, along=along)
 
 
-def photo_unpublish(*, photo: Photo) -> Photo:
+def photo_unpublish(*, photo: Photo, along: Along | None = None) -> Photo:
     """Make the photo its owner's again."""
-    return photo_update(photo=photo, draft=True)
+    return photo_update(photo=photo, draft=True, along=along)
 
 
-def photo_delete(*, photo: Photo) -> None:
+def photo_delete(*, photo: Photo, along: Along | None = None) -> None:
     """Delete the photo; its objects follow by a job once this has committed. Raises NotFound if it is gone already."""
     with transaction.atomic():
         held = Photo.objects.select_for_update(of=("self",)).select_related("original").filter(pk=photo.pk).first()
         if held is None:
             raise photo_missing()
         original_release(original=held.original)
+        if along:
+            along(held)
         held.delete()
 
 

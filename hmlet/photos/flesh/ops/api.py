@@ -34,7 +34,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     """DRF's hook: turn what a view raised into the one shape; None leaves it to Django (a bug, 500)."""
     if isinstance(error, PlatformError):
         set_rollback()
-        return Response(error_body(error.code, error.message, error.errors), status=error.status)
+        headers = {"Retry-After": str(error.retry_after_s)} if error.retry_after_s is not None else None
+        return Response(error_body(error.code, error.message, error.errors), status=error.status, headers=headers)
     if isinstance(error, Http404):
         error = exceptions.NotFound()
     elif isinstance(error, PermissionDenied):

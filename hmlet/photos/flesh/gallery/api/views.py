@@ -1,6 +1,7 @@
 """The photos API: from requests to services and selectors, and back."""
 
 import uuid
+from functools import partial
 from typing import Any, cast
 
 from django.conf import settings
@@ -8,11 +9,15 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from idempotency.api import PARAMETER as IDEMPOTENCY_KEY
+from idempotency.api import once
+from idempotency.services import Claim, key_amend, key_complete
 from ops.api import ErrorSerializer
 from rest_framework import status
 from rest_framework.parsers import JSONParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.reverse import reverse
 from rest_framework.viewsets import GenericViewSet
 
 from gallery import selectors, services
@@ -34,7 +39,7 @@ FORM_OVERHEAD_BYTES = 64 * 1024
 
 READ_ERRORS: dict[int, Any] = {401: ErrorSerializer, 404: ErrorSerializer}
 WRITE_ERRORS: dict[int, Any] = dict.fromkeys((400, 401, 403, 404, 409, 413, 503), ErrorSerializer)
-CREATE_ERRORS: dict[int, Any] = dict.fromkeys((400, 401, 409, 413, 503), ErrorSerializer)
+CREATE_ERRORS: dict[int, Any] = dict.fromkeys((400, 401, 409, 413, 422, 503), ErrorSerializer)
 
 
 def _parameter(name: str, kind: Any, description: str, **more: Any) -> OpenApiParameter:
@@ -62,7 +67,8 @@ def _parameter(name: str, kind: Any, description: str, **more: Any) -> OpenApiPa
                 OpenApiTypes.STR,
                 OpenApiParameter.HEADER,
                 description=f"`wait=N`, N up to {WAIT_MAX_S}: wait that many seconds for the thumbnail.",
-            )
+            ),
+            IDEMPOTENCY_KEY,
         ],
         request={"multipart/form-data": PhotoCreateSerializer},
         responses={201: PhotoSerializer, **CREATE_ERRORS},
@@ -112,15 +118,36 @@ class PhotoViewSet(GenericViewSet[Photo]):
         return Response(self._shown(selectors.photo_get(viewer=request.user, photo_id=pk)))
 
     def create(self, request: Request) -> Response:
+        return once(request, partial(self._create, request))
+
+    def _create(self, request: Request, claim: Claim | None) -> Response:
         given = PhotoCreateSerializer(data=request.data)
         given.is_valid(raise_exception=True)
-        photo = services.photo_create(owner=cast(AbstractBaseUser, request.user), **given.validated_data)
-        headers = {"Location": request.build_absolute_uri(f"{request.path}{photo.pk}/")}
+        owner = cast(AbstractBaseUser, request.user)
+        photo = services.photo_create(owner=owner, **given.validated_data, along=self._completion(claim))
+        headers = self._location(photo)
         wait = wait_preferred(request.headers.get("Prefer"))
         if wait is not None:
             photo_await(photo, timeout_s=wait, state=selectors.photo_state)
             headers["Preference-Applied"] = f"wait={wait}"
-        return Response(self._reread(photo), status=status.HTTP_201_CREATED, headers=headers)
+        body = self._reread(photo)
+        if claim and wait is not None:
+            key_amend(claim, headers=headers, body=body)
+        return Response(body, status=status.HTTP_201_CREATED, headers=headers)
+
+    def _completion(self, claim: Claim | None) -> services.Along | None:
+        """Records, in the transaction that creates the photo, that this was the answer."""
+        if claim is None:
+            return None
+
+        def complete(photo: Photo) -> None:
+            headers = self._location(photo)
+            key_complete(claim, status=status.HTTP_201_CREATED, headers=headers, body=self._reread(photo))
+
+        return complete
+
+    def _location(self, photo: Photo) -> dict[str, str]:
+        return {"Location": self.request.build_absolute_uri(f"{reverse('photo-list')}{photo.pk}/")}
 
     def update(self, request: Request, pk: uuid.UUID) -> Response:
         return self._change(request, pk, PhotoReplaceSerializer(data=request.data))
