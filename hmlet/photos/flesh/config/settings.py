@@ -14,6 +14,7 @@ env = Environ(os.environ)
 SECRET_KEY = env.text("DJANGO_SECRET_KEY")
 PUBLIC_URL = env.url("PUBLIC_URL")
 PHOTO_MAX_BYTES = env.integer("PHOTO_MAX_BYTES", 100 * 1024 * 1024)
+JOBS_KEPT_DAYS = env.integer("JOBS_KEPT_DAYS", 30)
 LOG_LEVEL = env.text("LOG_LEVEL", "INFO").upper()
 
 _public = urlsplit(PUBLIC_URL)
@@ -219,6 +220,7 @@ CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 20
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULE = {
     "reconcile jobs": {"task": "jobs.reconcile", "schedule": 5, "options": {"expires": 10}},
+    "sweep jobs": {"task": "jobs.sweep", "schedule": 3600, "options": {"expires": 3600}},
     "forget old idempotency keys": {"task": "idempotency.sweep", "schedule": 3600, "options": {"expires": 3600}},
 }
 # The sweep lists and deletes. Where that takes keys of its own, `manage.py sweep_objects` is run with them instead.

@@ -3,7 +3,6 @@ the truth, and whoever waits looks at it from time to time all the same.
 """
 
 import contextlib
-import functools
 import logging
 import time
 import uuid
@@ -11,7 +10,8 @@ from collections.abc import Iterator
 from typing import Protocol
 
 import redis
-from django.conf import settings
+
+from jobs.queue import queue_server
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class News(Protocol):
 @contextlib.contextmanager
 def news_of(subject: uuid.UUID) -> Iterator[News]:
     """Listen from here on; look at the subject once afterwards, for it may have ended before."""
-    heard = _queue()
+    heard = queue_server()
     if heard is None:
         yield _Silence()
         return
@@ -52,7 +52,7 @@ def news_of(subject: uuid.UUID) -> Iterator[News]:
 def news_tell(subject: uuid.UUID) -> None:
     """Say that the subject's job has ended. Never fails: who is not told, looks."""
     try:
-        if queue := _queue():
+        if queue := queue_server():
             queue.publish(_channel(subject), "ended")
     except redis.RedisError as error:
         log.warning("nobody is told that %s has ended: %s", subject, error)
@@ -83,11 +83,3 @@ class _Silence:
 
 def _channel(subject: uuid.UUID) -> str:
     return f"hmlet:ended:{subject}"
-
-
-@functools.cache
-def _queue() -> "redis.Redis | None":
-    """The queue's server, if it is one that carries news."""
-    if not settings.CELERY_BROKER_URL.startswith(("redis://", "rediss://")):
-        return None
-    return redis.Redis.from_url(settings.CELERY_BROKER_URL, socket_connect_timeout=1, socket_timeout=2)

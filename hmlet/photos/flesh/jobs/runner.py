@@ -12,16 +12,27 @@ from django.db import Error, connection
 from jobs.errors import JobError
 from jobs.handlers import handler_of
 from jobs.models import Job
-from jobs.services import LEASE, job_claim, job_complete, job_fail, job_renew
+from jobs.selectors import job_waits
+from jobs.services import LEASE, job_claim, job_complete, job_fail, job_remind, job_renew
 
 log = logging.getLogger(__name__)
 
 
 def job_run(job_id: uuid.UUID) -> bool:
-    """Do the job if it is to be had. True if this call ended it, in whatever way."""
-    job = job_claim(job_id=job_id)
+    """Answer a message: do the job whose turn it is. True if this call ended it, in whatever way.
+
+    ``job_id`` is the job that the message was published for. If another was in turn and that one still waits, the
+    message is put back first, so that as many are in the queue as there are jobs.
+    """
+    job = job_claim()
     if job is None:
         return False
+    if job.id != job_id and job_waits(job_id=job_id):
+        job_remind(job_id)
+    return _done(job)
+
+
+def _done(job: Job) -> bool:
     try:
         with _lease_kept(job):
             write = handler_of(job.kind).work(job)

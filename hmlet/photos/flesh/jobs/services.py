@@ -1,11 +1,12 @@
-"""Writes to jobs: create and publish, claim and renew, end, take back.
+"""Writes to jobs: create and publish, claim and renew, end, try again, cancel.
 
 Each is a conditional update. Nothing holds a lock while work is done, so any process may die at any moment.
 """
 
 import logging
+import random
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -16,28 +17,39 @@ from django.db.models import F
 from django.utils import timezone
 
 from jobs.commits import commit_durably
-from jobs.errors import JobError
+from jobs.errors import JobError, JobNotCancellable, JobNotRetryable
 from jobs.handlers import Write, handler_of
-from jobs.models import Job, OutboxEntry
+from jobs.models import ATTEMPTS_MAX, Attempt, Job, OutboxEntry
 from jobs.news import news_tell
+from jobs.turns import turn_claim
 
 log = logging.getLogger(__name__)
 
-ATTEMPTS_MAX = 3
 LEASE = timedelta(seconds=20)
 PUBLICATION_GRACE = timedelta(seconds=10)
-"""How long a new job has to be published and done before the reconciler publishes it, perhaps again."""
-REPUBLISH_AFTER = timedelta(seconds=30)
-BACKOFF = timedelta(seconds=2)
+"""How long a new job has to be published and done before the reconciler looks after it."""
+BACKOFF = (timedelta(seconds=3), timedelta(seconds=60))
+"""Before the second attempt, and before each further one: together longer than a part takes to start again."""
+JITTER = 0.5
+"""A delay is longer by up to this share of it: what failed together does not come back together."""
+
+_random = random.SystemRandom()
 
 
 def job_create(
-    *, kind: str, owner: AbstractBaseUser | None, subject: uuid.UUID | None, payload: Mapping[str, Any] | None = None
+    *,
+    kind: str,
+    owner: AbstractBaseUser | None,
+    subject: uuid.UUID | None,
+    payload: Mapping[str, Any] | None = None,
+    name: str = "",
 ) -> Job:
     """A job and its outbox entry, in the caller's transaction; published once that has committed."""
-    job = Job.objects.create(kind=kind, owner_id=owner.pk if owner else None, subject=subject, payload=payload or {})
+    job = Job.objects.create(
+        kind=kind, owner_id=owner.pk if owner else None, subject=subject, payload=payload or {}, name=name[:255]
+    )
     OutboxEntry.objects.create(job=job, due=timezone.now() + PUBLICATION_GRACE)
-    transaction.on_commit(partial(_publish_or_leave, job.id), robust=True)
+    transaction.on_commit(partial(job_remind, job.id), robust=True)
     return job
 
 
@@ -48,23 +60,18 @@ def job_publish(job_id: uuid.UUID) -> None:
     run.apply_async((str(job_id),), retry=False)
 
 
-def _publish_or_leave(job_id: uuid.UUID) -> None:
-    """Publish now, for speed. The entry stays as it is: the reconciler looks at it when most jobs are long done."""
+def job_remind(job_id: uuid.UUID) -> None:
+    """Publish now, for speed. The outbox entry stays: the reconciler looks at it when most jobs are long done."""
     try:
         job_publish(job_id)
     except Exception as error:  # noqa: BLE001 - whatever the broker's client raises, the job is committed
         log.warning("job %s stays in the outbox: %s", job_id, error)
 
 
-def job_claim(*, job_id: uuid.UUID) -> Job | None:
-    """The job, now running and ours until its lease ends; None if it is not to be had (done, taken, not yet due)."""
+def job_claim() -> Job | None:
+    """The job whose turn it is, now running and ours until its lease ends; None if there is nothing to do."""
     now = timezone.now()
-    claimed = (
-        Job.objects.filter(id=job_id, state=Job.State.QUEUED)
-        .exclude(not_before__gt=now)
-        .update(state=Job.State.RUNNING, attempts=F("attempts") + 1, started=now, lease_until=now + LEASE)
-    )
-    return Job.objects.get(id=job_id) if claimed else None
+    return turn_claim(now=now, lease_until=now + LEASE)
 
 
 def job_renew(job: Job) -> bool:
@@ -80,7 +87,12 @@ def job_complete(job: Job, *, write: Write) -> bool:
     with transaction.atomic():
         commit_durably()
         ended = _claim(job).update(
-            state=Job.State.DONE, finished=timezone.now(), lease_until=None, error_code="", error_message=""
+            state=Job.State.DONE,
+            finished=timezone.now(),
+            lease_until=None,
+            error_code="",
+            error_message="",
+            error_retryable=False,
         )
         if not ended:
             return False
@@ -90,66 +102,111 @@ def job_complete(job: Job, *, write: Write) -> bool:
     return True
 
 
-def job_fail(job: Job, *, error: JobError) -> bool:
-    """End an attempt without its work done: queue the next, or give up. False when the claim is lost."""
-    again = error.retryable and job.attempts < ATTEMPTS_MAX
+def job_fail(job: Job, *, error: JobError, delay: timedelta | None = None) -> bool:
+    """End an attempt without its work done: queue the next, or give up. False when the claim is lost.
+
+    ``delay`` is how long the next one waits, if not for ever longer.
+    """
+    now = timezone.now()
+    again = error.retryable and job.attempts < job.attempts_max
+    not_before = now + (_backoff(job) if delay is None else delay) if again else None
+    with transaction.atomic():
+        ended = _claim(job).update(
+            state=Job.State.FAILED if not_before is None else Job.State.QUEUED,
+            lease_until=None,
+            # A failed job keeps when it was queued, so that its past can be told.
+            not_before=not_before or job.not_before,
+            finished=now if not_before is None else None,
+            error_code=error.code,
+            error_message=error.message,
+            error_retryable=error.retryable,
+        )
+        if not ended:
+            return False
+        _attempt_remember(job, error, ended=now)
+        if not_before is None:
+            _give_up(job, error)
+        else:
+            _promise(job.id, due=not_before)
+    return True
+
+
+def job_retry(job: Job) -> None:
+    """Queue a job again that failed or was cancelled, for as many attempts as a new one has.
+
+    Raises JobNotRetryable for a job in any other state.
+    """
     now = timezone.now()
     with transaction.atomic():
-        if again:
-            not_before = now + BACKOFF * 2 ** (job.attempts - 1)
-            ended = _claim(job).update(
-                state=Job.State.QUEUED,
-                lease_until=None,
-                not_before=not_before,
-                error_code=error.code,
-                error_message=error.message,
-            )
-            if ended:
-                _promise(job.id, due=not_before)
-        else:
-            ended = _claim(job).update(
-                state=Job.State.FAILED,
-                lease_until=None,
-                finished=now,
-                error_code=error.code,
-                error_message=error.message,
-            )
-            if ended:
-                commit_durably()
-                OutboxEntry.objects.filter(job_id=job.id).delete()
-                handler_of(job.kind).give_up(job, error)
-                _tell_when_committed(job)
-    return bool(ended)
+        again = Job.objects.filter(id=job.id, state__in=(Job.State.FAILED, Job.State.CANCELLED)).update(
+            state=Job.State.QUEUED,
+            # Attempts go on counting: they fence claims.
+            attempts_max=F("attempts") + ATTEMPTS_MAX,
+            not_before=now,
+            finished=None,
+            error_code="",
+            error_message="",
+            error_retryable=False,
+        )
+        if not again:
+            raise JobNotRetryable
+        _promise(job.id, due=now + PUBLICATION_GRACE)
+        transaction.on_commit(partial(job_remind, job.id), robust=True)
 
 
-def jobs_reconcile(*, limit: int = 500) -> tuple[int, int]:
-    """Take back jobs whose lease ran out, publish what is due. How many of each. Two at once do no harm."""
+def job_cancel(job: Job) -> None:
+    """End a job that waits or runs. Who runs it has lost the claim: nothing of the outcome is written.
+
+    Raises JobNotCancellable for one that has ended, and for the platform's own: deleting what nobody needs is not for
+    anybody to stop.
+    """
     now = timezone.now()
-    expired = list(Job.objects.filter(state=Job.State.RUNNING, lease_until__lt=now)[:limit])
-    taken_back = sum(_take_back(job) for job in expired)
-    due = list(OutboxEntry.objects.filter(due__lte=now).order_by("due")[:limit])
-    return taken_back, _publish_all(due)
+    cancelled = JobError("cancelled", "It was cancelled. Try it again, if it is wanted after all.", retryable=True)
+    with transaction.atomic():
+        held = (
+            Job.objects.select_for_update()
+            .filter(id=job.id, owner__isnull=False, state__in=(Job.State.QUEUED, Job.State.RUNNING))
+            .first()
+        )
+        if held is None:
+            raise JobNotCancellable
+        Job.objects.filter(id=held.id).update(
+            state=Job.State.CANCELLED,
+            lease_until=None,
+            finished=now,
+            error_code=cancelled.code,
+            error_message=cancelled.message,
+            error_retryable=cancelled.retryable,
+        )
+        _attempt_remember(held, cancelled, ended=now)
+        _give_up(held, cancelled)
 
 
-def _take_back(job: Job) -> bool:
-    lost = JobError("worker_lost", "The worker that had this stopped in the middle of it.", retryable=True)
-    log.warning("job %s: attempt %s was lost with its worker", job.id, job.attempts)
-    return job_fail(job, error=lost)
+def _give_up(job: Job, error: JobError) -> None:
+    commit_durably()
+    OutboxEntry.objects.filter(job_id=job.id).delete()
+    handler_of(job.kind).give_up(job, error)
+    _tell_when_committed(job)
 
 
-def _publish_all(entries: Iterable[OutboxEntry]) -> int:
-    published = 0
-    for entry in entries:
-        try:
-            job_publish(entry.job_id)
-        except Exception as error:  # noqa: BLE001 - the queue is away; the entries stay for the next round
-            log.warning("the queue does not take jobs: %s", error)
-            break
-        # A worker may have ended the job by now: then there is no entry left to move on.
-        due = timezone.now() + REPUBLISH_AFTER * 2 ** min(entry.publications, 7)
-        OutboxEntry.objects.filter(pk=entry.pk).update(publications=F("publications") + 1, due=due)
-        published += 1
-    return published
+def _attempt_remember(job: Job, error: JobError, *, ended: datetime) -> None:
+    """``job`` is as it was before the attempt ended."""
+    running = job.state == Job.State.RUNNING
+    Attempt.objects.create(
+        job_id=job.id,
+        number=job.attempts if running else job.attempts + 1,
+        queued=job.not_before or job.created,
+        started=job.started if running else None,
+        ended=ended,
+        code=error.code,
+        message=error.message,
+    )
+
+
+def _backoff(job: Job) -> timedelta:
+    """How long the next attempt waits."""
+    made = job.attempts - (job.attempts_max - ATTEMPTS_MAX)
+    return BACKOFF[min(made, len(BACKOFF)) - 1] * (1 + JITTER * _random.random())
 
 
 def _promise(job_id: uuid.UUID, *, due: datetime) -> None:

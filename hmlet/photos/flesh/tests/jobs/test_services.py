@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, transaction
 from django.utils import timezone
-from jobs import handlers, services
-from jobs.errors import JobError
-from jobs.models import Job, OutboxEntry
+from jobs import handlers, reconciling, services
+from jobs.errors import JobError, JobNotCancellable, JobNotRetryable
+from jobs.models import ATTEMPTS_MAX, Attempt, Job, OutboxEntry
+from jobs.reconciling import jobs_reconcile
 from jobs.runner import job_run
-from jobs.services import ATTEMPTS_MAX, job_claim, job_complete, job_create, job_fail, jobs_reconcile
+from jobs.selectors import job_timeline
+from jobs.services import job_cancel, job_claim, job_complete, job_create, job_fail, job_retry
 
 pytestmark = pytest.mark.django_db
 KIND = "thumbnail"
@@ -77,9 +79,10 @@ def test_five_deliveries_do_the_work_once(job: Job, handler: Scripted) -> None:
 
 
 def test_a_claimed_job_is_not_to_be_had(job: Job) -> None:
-    assert job_claim(job_id=job.pk) is not None
-    assert job_claim(job_id=job.pk) is None
-    assert job_claim(job_id=uuid.uuid4()) is None
+    claimed = job_claim()
+    assert claimed is not None
+    assert (claimed.pk, claimed.state, claimed.attempts) == (job.pk, "running", 1)
+    assert job_claim() is None
 
 
 def test_it_is_published_at_the_commit_and_not_before(
@@ -117,26 +120,37 @@ def test_a_queue_that_is_away_leaves_the_job_in_the_outbox(
     assert OutboxEntry.objects.get().job == job
 
 
-def test_the_reconciler_publishes_what_got_lost_and_ever_less_often(job: Job, published: list[uuid.UUID]) -> None:
+def test_the_reconciler_publishes_what_got_lost_and_not_at_once_again(job: Job, published: list[uuid.UUID]) -> None:
     assert jobs_reconcile() == (0, 0), "its own process has a while for it"
-    waits = []
     for _ in range(3):
         _due_now()
         assert jobs_reconcile() == (0, 1)
         assert jobs_reconcile() == (0, 0)
-        waits.append(round((OutboxEntry.objects.get().due - timezone.now()).total_seconds()))
     assert published == [job.pk] * 3
-    assert waits == [30, 60, 120]
+
+
+def test_the_reconciler_fills_the_queue_up_to_what_is_due_and_no_further(
+    handler: Scripted, published: list[uuid.UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(5):
+        job_create(kind=KIND, owner=None, subject=None)
+    _due_now()
+    monkeypatch.setattr(reconciling, "queue_length", lambda: 5)
+    assert jobs_reconcile() == (0, 0), "a queue that is merely long"
+    monkeypatch.setattr(reconciling, "queue_length", lambda: 3)
+    assert jobs_reconcile() == (0, 2)
+    assert len(set(published)) == 2
 
 
 def test_a_killed_workers_job_is_taken_back_when_its_lease_ends(job: Job, handler: Scripted) -> None:
-    job_claim(job_id=job.pk)
+    job_claim()
     assert jobs_reconcile()[0] == 0, "the lease holds"
     Job.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     assert jobs_reconcile()[0] == 1
     job.refresh_from_db()
     assert (job.state, job.error_code) == ("queued", "worker_lost")
-    _due_now()
+    assert job.not_before is not None
+    assert job.not_before <= timezone.now(), "the lease was wait enough"
     assert job_run(job.pk)
     job.refresh_from_db()
     assert (job.state, job.attempts, job.error_code) == ("done", 2, "")
@@ -145,7 +159,7 @@ def test_a_killed_workers_job_is_taken_back_when_its_lease_ends(job: Job, handle
 def test_a_job_that_kills_every_worker_ends_as_failed(job: Job, handler: Scripted) -> None:
     for _ in range(ATTEMPTS_MAX):
         _due_now()
-        assert job_claim(job_id=job.pk) is not None
+        assert job_claim() is not None
         Job.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
         assert jobs_reconcile()[0] == 1
     job.refresh_from_db()
@@ -169,7 +183,7 @@ def test_who_lost_the_claim_writes_nothing(job: Job, handler: Scripted) -> None:
 
 
 def test_a_stale_claim_can_neither_end_nor_fail_nor_renew(job: Job) -> None:
-    stale = job_claim(job_id=job.pk)
+    stale = job_claim()
     assert stale is not None
     Job.objects.update(attempts=2)
     assert not job_complete(stale, write=lambda: pytest.fail("written"))
@@ -211,3 +225,119 @@ def test_a_job_fails_for_good_with_its_reason(
     assert "bug" not in job.error_message
     assert handler.given_up == [code]
     assert not job_run(job.pk)
+
+
+def test_delays_grow_and_are_not_the_same_for_all(handler: Scripted, published: list[uuid.UUID]) -> None:
+    waits: list[list[float]] = []
+    for _ in range(8):
+        job = job_create(kind=KIND, owner=None, subject=None)
+        handler.errors = [JobError("away", "Away.", retryable=True)] * 2
+        of_this_job = []
+        for _ in range(2):
+            assert job_run(job.pk)
+            job.refresh_from_db()
+            assert job.not_before is not None
+            of_this_job.append((job.not_before - timezone.now()).total_seconds())
+            _due_now()
+        assert job_run(job.pk)
+        waits.append(of_this_job)
+    assert all(2 < first < 5 and 55 < second < 91 for first, second in waits)
+    assert len({round(second) for _, second in waits}) > 1
+
+
+def test_the_timeline_tells_each_attempt_with_its_end_and_reason(job: Job, handler: Scripted) -> None:
+    handler.errors = [JobError("away", "The storage was away.", retryable=True)]
+    assert job_run(job.pk)
+    job.refresh_from_db()
+    assert [event.event for event in job_timeline(job)] == ["queued", "started", "failed", "queued"]
+    assert job_timeline(job)[-1].at > timezone.now(), "when it is tried again"
+    Job.objects.update(not_before=timezone.now())
+    assert job_run(job.pk)
+    job.refresh_from_db()
+    told = [(event.event, event.attempt, event.message) for event in job_timeline(job)]
+    assert told == [
+        ("queued", 1, ""),
+        ("started", 1, ""),
+        ("failed", 1, "The storage was away."),
+        ("queued", 2, ""),
+        ("started", 2, ""),
+        ("done", 2, ""),
+    ]
+    moments = [event.at for event in job_timeline(job)]
+    assert moments == sorted(moments)
+
+
+def test_a_failed_job_that_is_tried_again_has_as_many_attempts_as_a_new_one(
+    job: Job, handler: Scripted, published: list[uuid.UUID], django_capture_on_commit_callbacks: Any
+) -> None:
+    handler.errors = [JobError("away", "Away.", retryable=True)] * (2 * ATTEMPTS_MAX - 1)
+    for _ in range(ATTEMPTS_MAX):
+        _due_now()
+        assert job_run(job.pk)
+    job.refresh_from_db()
+    assert job.state == "failed"
+    with django_capture_on_commit_callbacks(execute=True):
+        job_retry(job)
+    assert published == [job.pk]
+    job.refresh_from_db()
+    assert (job.state, job.finished, job.error_code) == ("queued", None, "")
+    assert OutboxEntry.objects.get().job == job
+    for _ in range(ATTEMPTS_MAX):
+        assert job_run(job.pk)
+        _due_now()
+    job.refresh_from_db()
+    assert (job.state, job.attempts) == ("done", 2 * ATTEMPTS_MAX)
+
+
+def test_only_what_failed_or_was_cancelled_is_tried_again(job: Job) -> None:
+    with pytest.raises(JobNotRetryable):
+        job_retry(job)
+    claimed = job_claim()
+    assert claimed is not None
+    with pytest.raises(JobNotRetryable):
+        job_retry(claimed)
+    assert job_complete(claimed, write=lambda: None)
+    with pytest.raises(JobNotRetryable):
+        job_retry(claimed)
+
+
+@pytest.fixture
+def owned(handler: Scripted, published: list[uuid.UUID], owner: Any) -> Job:
+    return job_create(kind=KIND, owner=owner, subject=uuid.uuid4())
+
+
+def test_a_queued_job_that_is_cancelled_never_runs_until_it_is_tried_again(owned: Job, handler: Scripted) -> None:
+    job_cancel(owned)
+    owned.refresh_from_db()
+    assert (owned.state, owned.error_code) == ("cancelled", "cancelled")
+    assert handler.given_up == ["cancelled"]
+    assert not OutboxEntry.objects.exists()
+    assert not job_run(owned.pk)
+    assert [event.event for event in job_timeline(owned)] == ["queued", "cancelled"]
+    job_retry(owned)
+    assert job_run(owned.pk)
+    owned = Job.objects.get()
+    assert [event.event for event in job_timeline(owned)] == ["queued", "cancelled", "queued", "started", "done"]
+
+
+def test_a_running_job_that_is_cancelled_writes_nothing(owned: Job, handler: Scripted) -> None:
+    handler.meanwhile = lambda: job_cancel(owned)
+    assert job_run(owned.pk) is False
+    assert handler.written == []
+    owned.refresh_from_db()
+    assert owned.state == "cancelled"
+    assert [event.event for event in job_timeline(owned)] == ["queued", "started", "cancelled"]
+
+
+def test_what_has_ended_and_what_is_the_platforms_own_cannot_be_cancelled(owned: Job, handler: Scripted) -> None:
+    assert job_run(owned.pk)
+    with pytest.raises(JobNotCancellable):
+        job_cancel(owned)
+    with pytest.raises(JobNotCancellable):
+        job_cancel(job_create(kind="purge", owner=None, subject=None))
+
+
+def test_a_job_that_simply_works_costs_no_row_of_its_past(job: Job, django_assert_num_queries: Any) -> None:
+    with django_assert_num_queries(5):  # claim; savepoint, end, outbox, release
+        assert job_run(job.pk)
+    assert not Attempt.objects.exists()

@@ -1,0 +1,102 @@
+"""Reads of jobs: who sees which, and what a job looks like."""
+
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from jobs.errors import JobMissing
+from jobs.models import Job
+from jobs.pictures import Pictures, pictures_find
+
+Viewer = AbstractBaseUser | AnonymousUser
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened to a job, or is to: a job that is tried again is queued at a time to come.
+
+    ``event`` is queued, started, failed (an attempt did), cancelled or done. ``code`` and ``message`` are of failures.
+    """
+
+    event: str
+    at: datetime
+    attempt: int
+    code: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobView:
+    """A job with its past and its pictures."""
+
+    job: Job
+    timeline: list[Event]
+    pictures: Pictures | None
+
+
+def jobs_with_past(jobs: QuerySet[Job]) -> QuerySet[Job]:
+    """With all that a timeline needs, in two queries whatever the number."""
+    return jobs.select_related("owner").prefetch_related("past_attempts")
+
+
+def jobs_visible(*, viewer: Viewer) -> QuerySet[Job]:
+    """The viewer's own; all for staff."""
+    jobs = jobs_with_past(Job.objects.all())
+    return jobs if getattr(viewer, "is_staff", False) else jobs.filter(owner_id=viewer.pk)
+
+
+def job_get(*, viewer: Viewer, job_id: uuid.UUID) -> Job:
+    """A job that the viewer may see. Raises JobMissing, whether it is hidden or not there."""
+    job = jobs_visible(viewer=viewer).filter(pk=job_id).first()
+    if job is None:
+        raise JobMissing
+    return job
+
+
+def job_waits(*, job_id: uuid.UUID) -> bool:
+    """Whether the job is queued and due."""
+    due = Q(not_before=None) | Q(not_before__lte=timezone.now())
+    return Job.objects.filter(due, pk=job_id, state=Job.State.QUEUED).exists()
+
+
+def jobs_view(jobs: Sequence[Job]) -> list[JobView]:
+    """What is shown of them, in a number of queries that does not depend on theirs."""
+    pictures = pictures_find(jobs)
+    return [JobView(job=job, timeline=job_timeline(job), pictures=pictures.get(job.pk)) for job in jobs]
+
+
+def job_timeline(job: Job) -> list[Event]:
+    """What happened to the job, first things first."""
+    return list(_timeline(job))
+
+
+def timelines_of_subjects(subjects: Iterable[uuid.UUID]) -> list[tuple[Job, list[Event]]]:
+    """The jobs that were about any of these, oldest first, each with its timeline."""
+    jobs = jobs_with_past(Job.objects.filter(subject__in=list(subjects))).order_by("created", "id")
+    return [(job, job_timeline(job)) for job in jobs]
+
+
+def _timeline(job: Job) -> Iterator[Event]:
+    past_attempts = job.past_attempts.all()
+    for past in past_attempts:
+        yield Event(event="queued", at=past.queued, attempt=past.number)
+        if past.started:
+            yield Event(event="started", at=past.started, attempt=past.number)
+        event = "cancelled" if past.code == "cancelled" else "failed"
+        yield Event(event=event, at=past.ended, attempt=past.number, code=past.code, message=past.message)
+    if past_attempts and job.state in {Job.State.FAILED, Job.State.CANCELLED}:
+        return
+    running = job.state != Job.State.QUEUED
+    attempt = job.attempts if running else job.attempts + 1
+    yield Event(event="queued", at=job.not_before or job.created, attempt=attempt)
+    if running and job.started:
+        yield Event(event="started", at=job.started, attempt=attempt)
+    if job.finished:
+        # "failed" only for a job that failed before there were rows of attempts.
+        yield Event(event=job.state, at=job.finished, attempt=attempt, code=job.error_code, message=job.error_message)
