@@ -31,12 +31,14 @@ from hmlet.tests.waiting import wait_for
 
 IDENTITIES = ("web", "worker", "sweeper", "backup")
 BUCKETS = {"originals": "hmlet-originals", "thumbnails": "hmlet-thumbnails"}
-VERBS = ("get", "put", "delete", "list")
+VERBS = ("get", "put", "delete", "list", "parts", "abort")
 ALLOWED = {
-    *(("web", "originals", verb) for verb in ("get", "put")),
+    # Parts, so that an upload in parts that broke off can be gone on with. Who may put may abort.
+    *(("web", "originals", verb) for verb in ("get", "put", "parts", "abort")),
     ("web", "thumbnails", "get"),
-    *(("worker", "originals", verb) for verb in ("get", "delete")),
-    *(("worker", "thumbnails", verb) for verb in ("get", "put", "delete")),
+    # Abort, because a worker sweeps the uploads that nobody finalised.
+    *(("worker", "originals", verb) for verb in ("get", "delete", "abort")),
+    *(("worker", "thumbnails", verb) for verb in ("get", "put", "delete", "abort")),
     *(("sweeper", bucket, verb) for bucket in BUCKETS for verb in ("list", "delete")),
     *(("backup", bucket, verb) for bucket in BUCKETS for verb in ("list", "get")),
 }
@@ -129,14 +131,18 @@ def _server(pod: dict[str, Any], keys: Path) -> Iterator[str]:
         proc.run(["docker", "rm", "--force", name])
 
 
-def _try(client: Any, bucket: str, verb: str) -> None:
-    """Do it. What is deleted is put there by root first. Raises ClientError."""
+def _try(client: Any, bucket: str, verb: str, multipart: str) -> None:
+    """Do it. What is deleted is put there by root first, and ``multipart`` begun. Raises ClientError."""
     if verb == "get":
         assert client.get_object(Bucket=bucket, Key="a/kept")["Body"].read() == b"kept"
     elif verb == "put":
         client.put_object(Bucket=bucket, Key="a/put", Body=b"put")
     elif verb == "delete":
         client.delete_object(Bucket=bucket, Key="a/deleted")
+    elif verb == "parts":
+        assert "Parts" not in client.list_parts(Bucket=bucket, Key="a/parts", UploadId=multipart)
+    elif verb == "abort":
+        client.abort_multipart_upload(Bucket=bucket, Key="a/parts", UploadId=multipart)
     else:
         assert "a/kept" in [found["Key"] for found in client.list_objects_v2(Bucket=bucket)["Contents"]]
 
@@ -144,12 +150,14 @@ def _try(client: Any, bucket: str, verb: str) -> None:
 @pytest.mark.parametrize(("identity", "bucket", "verb"), MATRIX)
 def test_the_matrix_of_rights(storage: Storage, identity: str, bucket: str, verb: str) -> None:
     client, name = storage.client(identity), BUCKETS[bucket]
-    storage.client("root").put_object(Bucket=name, Key="a/deleted", Body=b"there")
+    root = storage.client("root")
+    root.put_object(Bucket=name, Key="a/deleted", Body=b"there")
+    multipart = root.create_multipart_upload(Bucket=name, Key="a/parts")["UploadId"]
     if (identity, bucket, verb) in ALLOWED:
-        _try(client, name, verb)
+        _try(client, name, verb, multipart)
         return
     with pytest.raises(ClientError) as refused:
-        _try(client, name, verb)
+        _try(client, name, verb, multipart)
     assert refused.value.response["Error"]["Code"] == "AccessDenied"
 
 

@@ -3,7 +3,7 @@
     python3 bootstrap.py RIGHTS_JSON KEYS_FOLDER [ENDPOINT] [--once]
 
 RIGHTS_JSON is ``{"region": NAME, "buckets": {"originals": NAME, "thumbnails": NAME}, "identities": [{"name": NAME,
-"originals": [VERB...], "thumbnails": [VERB...]}]}`` with the verbs get, put, delete and list. KEYS_FOLDER holds a
+"originals": [VERB...], "thumbnails": [VERB...]}]}`` with the verbs of ACTIONS. KEYS_FOLDER holds a
 mounted Secret's files: ``root-user``, ``root-password``, ``NAME-access-key`` and ``NAME-secret-key`` of each identity.
 
 It may be run any number of times: what is there stays. An identity whose access key changed loses the old one. It goes
@@ -37,6 +37,9 @@ ACTIONS = {
     "put": ["s3:PutObject", "s3:AbortMultipartUpload"],
     "delete": ["s3:DeleteObject"],
     "list": ["s3:ListBucket", "s3:GetBucketLocation"],
+    # Of an upload in parts: ask what has arrived, and forget it.
+    "parts": ["s3:ListMultipartUploadParts"],
+    "abort": ["s3:AbortMultipartUpload"],
 }
 
 

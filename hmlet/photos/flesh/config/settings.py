@@ -39,6 +39,7 @@ INSTALLED_APPS = [
     "ops",
     "jobs",
     "idempotency",
+    "uploads",
     "gallery",
 ]
 
@@ -127,6 +128,9 @@ STORAGES = {
 # A photo up to this size is received in memory, a larger one in a temporary file.
 FILE_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024
 FILE_UPLOAD_HANDLERS = ["gallery.uploads.InMemory", "gallery.uploads.InTemporaryFile"]
+
+# An announced upload over this size goes to the bucket in parts.
+UPLOAD_PARTS_OVER_BYTES = 64 * 1024 * 1024
 
 # Static files. whitenoise serves them from the packages, so that nothing is to be collected.
 
@@ -221,6 +225,7 @@ CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULE = {
     "reconcile jobs": {"task": "jobs.reconcile", "schedule": 5, "options": {"expires": 10}},
     "sweep jobs": {"task": "jobs.sweep", "schedule": 3600, "options": {"expires": 3600}},
+    "forget unfinished uploads": {"task": "uploads.sweep", "schedule": 600, "options": {"expires": 600}},
     "forget old idempotency keys": {"task": "idempotency.sweep", "schedule": 3600, "options": {"expires": 3600}},
 }
 # The sweep lists and deletes. Where that takes keys of its own, `manage.py sweep_objects` is run with them instead.

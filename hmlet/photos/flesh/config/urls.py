@@ -20,6 +20,7 @@ urlpatterns = [
     path("api/v1/schema/", SchemaView.as_view(), name="schema"),
     path("api/v1/docs/", docs, name="docs"),
     path("docs/", docs, name="docs-short"),
+    path("api/v1/", include("uploads.api.urls")),
     path("api/v1/", include("gallery.api.urls")),
     path("admin/", admin.site.urls),
     path("status/", status, name="status"),

@@ -3,7 +3,7 @@
 import contextlib
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from io import BytesIO
@@ -19,9 +19,11 @@ from botocore.exceptions import ClientError
 from django.core.files.base import File
 from django.core.files.storage import storages
 from storages.backends.s3 import S3Storage
+from uploads.staging import Sink, StoredPart
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
 CONFIG = Config(
     signature_version="s3v4",
@@ -38,12 +40,6 @@ URL_WINDOW = timedelta(minutes=15)
 URL_LIFE = timedelta(hours=1)
 COPY_BYTES = 256 * 1024
 _NO_KEY = "never-written"
-
-
-class Sink(Protocol):
-    """Where bytes can be written."""
-
-    def write(self, content: bytes, /) -> object: ...
 
 
 class Bucket(Protocol):
@@ -82,6 +78,17 @@ class WindowedAuth(S3SigV4QueryAuth):
         canonical = self.canonical_request(request)
         signature = self.signature(self.string_to_sign(request, canonical), request)
         self._inject_signature_to_request(request, signature)  # type: ignore[attr-defined]
+
+
+@contextlib.contextmanager
+def _missing_is_not_found(key: str) -> Iterator[None]:
+    """Raises FileNotFoundError where the server says that there is no such thing."""
+    try:
+        yield
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+            raise FileNotFoundError(key) from error
+        raise
 
 
 def window_start(now: datetime) -> datetime:
@@ -123,12 +130,8 @@ class PrivateBucket(S3Storage):  # type: ignore[misc]
 
     def read(self, key: str, into: Sink) -> None:
         """Copy an object in one request, without holding all of it. Raises FileNotFoundError."""
-        try:
+        with _missing_is_not_found(key):
             body = self.client.get_object(Bucket=self.bucket_name, Key=key)["Body"]
-        except ClientError as error:
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
-                raise FileNotFoundError(key) from error
-            raise
         with contextlib.closing(body):
             shutil.copyfileobj(cast(IO[bytes], body), cast(IO[bytes], into), COPY_BYTES)
 
@@ -184,7 +187,56 @@ class PrivateBucket(S3Storage):  # type: ignore[misc]
 
 
 class OriginalsBucket(PrivateBucket):
-    """Nothing in here is ever given out."""
+    """Nothing in here is ever given out. Announced uploads arrive here by signed URL (uploads.staging)."""
+
+    public_endpoint_url: str | None
+
+    def signed_put(self, key: str, *, headers: Mapping[str, str], query: Mapping[str, str], life: timedelta) -> str:
+        """A URL under which anyone may put a body with exactly these headers. Computed here, without the server."""
+        endpoint = self.public_endpoint_url or self.endpoint_url
+        request = AWSRequest(
+            method="PUT",
+            url=f"{endpoint}/{self.bucket_name}/{quote(key)}",
+            headers=dict(headers),
+            params=dict(query),
+        )
+        credentials = Credentials(self.access_key, self.secret_key)
+        S3SigV4QueryAuth(credentials, "s3", self.region_name, expires=int(life.total_seconds())).add_auth(request)
+        return str(request.url)
+
+    def parts_begin(self, key: str, content_type: str) -> str:
+        """The id of a new upload in parts, each with its SHA-256."""
+        begun = self.client.create_multipart_upload(
+            Bucket=self.bucket_name, Key=key, ContentType=content_type, ChecksumAlgorithm="SHA256"
+        )
+        return begun["UploadId"]
+
+    def parts_list(self, key: str, multipart: str) -> list[StoredPart]:
+        """What has arrived. Raises FileNotFoundError when the upload is over."""
+        with _missing_is_not_found(key):
+            found = self.client.list_parts(Bucket=self.bucket_name, Key=key, UploadId=multipart)
+        return [
+            StoredPart(
+                number=part["PartNumber"], bytes=part["Size"], etag=part["ETag"], sha256=part.get("ChecksumSHA256")
+            )
+            for part in found.get("Parts", ())
+        ]
+
+    def parts_join(self, key: str, multipart: str, parts: Sequence[StoredPart]) -> None:
+        """Make one object of them. Raises FileNotFoundError when the upload is over."""
+        named: list[CompletedPartTypeDef] = [
+            {"PartNumber": part.number, "ETag": part.etag, **({"ChecksumSHA256": part.sha256} if part.sha256 else {})}
+            for part in parts
+        ]
+        with _missing_is_not_found(key):
+            self.client.complete_multipart_upload(
+                Bucket=self.bucket_name, Key=key, UploadId=multipart, MultipartUpload={"Parts": named}
+            )
+
+    def parts_abort(self, key: str, multipart: str) -> None:
+        """Forget what has arrived. Raises FileNotFoundError when the upload is over."""
+        with _missing_is_not_found(key):
+            self.client.abort_multipart_upload(Bucket=self.bucket_name, Key=key, UploadId=multipart)
 
 
 class ThumbnailsBucket(PrivateBucket):

@@ -11,10 +11,9 @@ import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import IO, Any, TypeVar
 
-from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.files.base import File
@@ -25,6 +24,9 @@ from imaging.header import Header, header_read
 from jobs.commits import commit_durably
 from jobs.models import Job
 from jobs.services import job_create
+from uploads.models import STAGED
+from uploads.selectors import staged_keys_held
+from uploads.staging import STORAGE_ERRORS as STORAGE_ERRORS
 
 from gallery.buckets import Bucket, originals, thumbnails
 from gallery.errors import ImageBytesLimit, ImageRefused, StorageUnavailable
@@ -33,7 +35,6 @@ from gallery.models import Original, Rendition, original_key
 log = logging.getLogger(__name__)
 
 THUMBNAIL_KIND = "128"
-STORAGE_ERRORS = (BotoCoreError, ClientError, OSError)
 ORPHAN_GRACE = timedelta(hours=1)
 """Longer than any request or job lives: an object younger than this may be about to get its row."""
 
@@ -51,8 +52,8 @@ class Upload:
     bytes: int
 
 
-def upload_inspect(*, file: "File[bytes]") -> Upload:
-    """Judge and hash what was received. Raises ImageRefused or ImageBytesLimit."""
+def upload_inspect(*, file: "File[bytes]", sha256: str | None = None) -> Upload:
+    """Judge and, unless that was done, hash what was received. Raises ImageRefused or ImageBytesLimit."""
     size = file.size
     if size > settings.PHOTO_MAX_BYTES:
         raise ImageBytesLimit(settings.PHOTO_MAX_BYTES)
@@ -62,7 +63,7 @@ def upload_inspect(*, file: "File[bytes]") -> Upload:
         header = header_read(inner)
     except ImageError as error:
         raise ImageRefused(error) from error
-    digest = hashlib.file_digest(inner, "sha256").hexdigest()
+    digest = sha256 or hashlib.file_digest(inner, "sha256").hexdigest()
     return Upload(file=inner, header=header, sha256=digest, bytes=size)
 
 
@@ -158,15 +159,24 @@ def rendition_key(original: Original, kind: str = THUMBNAIL_KIND) -> str:
 def objects_sweep() -> int:
     """Delete objects that no row names, older than any upload lives. How many."""
     before = timezone.now() - ORPHAN_GRACE
-    return _sweep(originals(), Original.objects.all(), before) + _sweep(thumbnails(), Rendition.objects.all(), before)
+    return _sweep(originals(), _originals_named, before) + _sweep(thumbnails(), _renditions_named, before)
 
 
-def _sweep(bucket: Bucket, rows: Any, before: Any) -> int:
+def _originals_named(keys: list[str]) -> set[str]:
+    staged = [key for key in keys if key.startswith(STAGED)]
+    return staged_keys_held(staged) | set(Original.objects.filter(key__in=keys).values_list("key", flat=True))
+
+
+def _renditions_named(keys: list[str]) -> set[str]:
+    return set(Rendition.objects.filter(key__in=keys).values_list("key", flat=True))
+
+
+def _sweep(bucket: Bucket, named_of: Callable[[list[str]], set[str]], before: datetime) -> int:
     swept = 0
     batch: list[str] = []
 
     def flush() -> int:
-        named = set(rows.filter(key__in=batch).values_list("key", flat=True))
+        named = named_of(batch)
         orphans = [key for key in batch if key not in named]
         for key in orphans:
             bucket.discard(key)

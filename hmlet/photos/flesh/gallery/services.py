@@ -5,56 +5,66 @@ photo, and what it raises leaves both unwritten.
 """
 
 import uuid
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeAlias
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.files.base import File
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 from ops.errors import InvalidInput, NotFound
+from uploads.errors import UploadMismatch
+from uploads.models import DirectUpload
+from uploads.services import upload_discard, upload_fetched, upload_use
 
-from gallery.errors import NameTaken
+from gallery.errors import ImageBytesLimit, ImageRefused, NameTaken
 from gallery.models import Original, Photo, PhotoTag
-from gallery.originals import original_release, upload_inspect, with_original
+from gallery.originals import Upload, original_release, upload_inspect, with_original
 from gallery.text import caption_clean, name_clean, tags_parse
 
 Along = Callable[[Photo], None]
+Image: TypeAlias = "File[bytes] | DirectUpload"
+"""A file that came with the request, or one that was put into the bucket before it."""
 
 
 def photo_create(
     *,
     owner: AbstractBaseUser,
     name: str,
-    image: "File[bytes]",
+    image: Image,
     caption: str = "",
     draft: bool = False,
     along: Along | None = None,
 ) -> Photo:
     """Store the image and create the photo, published unless a draft. Its thumbnail is a job.
 
-    Returns when original and row are durable. Raises InvalidInput, NameTaken, ImageRefused, ImageBytesLimit or
-    StorageUnavailable; then nothing is kept.
+    Returns when original and row are durable. Raises InvalidInput, NameTaken, ImageRefused, ImageBytesLimit,
+    StorageUnavailable or, of an upload, what upload_fetched raises; then nothing is kept.
     """
     name, caption = _cleaned(name, caption)
-    upload = upload_inspect(file=image)
-    # Before anything is stored; the constraint decides when two come at once.
-    _name_check(owner, name)
+    if isinstance(image, DirectUpload):
+        # Fetching costs more than asking twice.
+        _name_check(owner, name)
 
     def write(original: Original) -> Photo:
         photo = Photo(owner_id=owner.pk, original=original, name=name, caption=caption)
         _draft_set(photo, draft)
         photo.save(force_insert=True)
         _tags_write(photo, fresh=True)
+        _used(image, photo)
         if along:
             along(photo)
         return photo
 
-    try:
-        return with_original(owner=owner, upload=upload, write=write)
-    except IntegrityError:
+    with _received(image) as upload:
+        # Before anything is stored; the constraint decides when two come at once.
         _name_check(owner, name)
-        raise
+        try:
+            return with_original(owner=owner, upload=upload, write=write)
+        except IntegrityError:
+            _name_check(owner, name)
+            raise
 
 
 def photo_update(
@@ -63,7 +73,7 @@ def photo_update(
     name: str | None = None,
     caption: str | None = None,
     draft: bool | None = None,
-    image: "File[bytes] | None" = None,
+    image: "Image | None" = None,
     along: Along | None = None,
 ) -> Photo:
     """Change what is given. A new image makes a new thumbnail; the old original goes with its last photo.
@@ -71,7 +81,6 @@ def photo_update(
     Raises as photo_create does, and NotFound when the photo was deleted meanwhile.
     """
     name, caption = _cleaned(photo.name if name is None else name, photo.caption if caption is None else caption)
-    upload = upload_inspect(file=image) if image is not None else None
     owner: AbstractBaseUser = photo.owner
     _name_check(owner, name, besides=photo.pk)
 
@@ -89,13 +98,16 @@ def photo_update(
         _tags_write(held)
         if held.original_id != before.pk:
             original_release(original=before)
+        if image is not None:
+            _used(image, held)
         if along:
             along(held)
         return held
 
     try:
-        if upload is not None:
-            return with_original(owner=owner, upload=upload, write=write)
+        if image is not None:
+            with _received(image) as upload:
+                return with_original(owner=owner, upload=upload, write=write)
         with transaction.atomic():
             return write(None)
     except IntegrityError:
@@ -128,6 +140,29 @@ def photo_delete(*, photo: Photo, along: Along | None = None) -> None:
 def photo_missing() -> NotFound:
     """The one answer for a photo that is not there and for one that the caller may not know of."""
     return NotFound("There is no such photo. It may have been deleted, or not be published yet.")
+
+
+@contextmanager
+def _received(image: Image) -> Iterator[Upload]:
+    """The image's bytes, judged and hashed. An upload that no photo can be made of is discarded."""
+    if not isinstance(image, DirectUpload):
+        yield upload_inspect(file=image)
+        return
+    with upload_fetched(image) as file:
+        try:
+            upload = upload_inspect(file=file, sha256=image.sha256)
+        except (ImageRefused, ImageBytesLimit):
+            upload_discard(image)
+            raise
+        if upload.header.content_type != image.content_type:
+            upload_discard(image)
+            raise UploadMismatch(f"it is {upload.header.content_type}, not {image.content_type}")
+        yield upload
+
+
+def _used(image: Image, photo: Photo) -> None:
+    if isinstance(image, DirectUpload):
+        upload_use(image, photo_id=photo.pk)
 
 
 def _draft_set(photo: Photo, draft: bool) -> None:

@@ -1,19 +1,23 @@
 """A bucket in memory, for tests of what is stored and not of how."""
 
-from collections.abc import Iterator
-from datetime import datetime
+import hashlib
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import IO
+from urllib.parse import urlencode
 
 from django.utils import timezone
-from gallery.buckets import Sink
+from uploads.staging import Sink, StoredPart
 
 
 class MemoryBucket:
-    """Knows the calls of gallery.buckets.Bucket and no others."""
+    """Knows the calls of gallery.buckets.Bucket and uploads.staging.Staging, and no others."""
 
     def __init__(self, bucket_name: str) -> None:
         self.bucket_name = bucket_name
         self.objects: dict[str, tuple[bytes, str, datetime]] = {}
+        self.in_parts: dict[tuple[str, str], dict[int, bytes]] = {}
         self.broken = False
 
     def write(self, key: str, content: IO[bytes], content_type: str) -> None:
@@ -38,6 +42,39 @@ class MemoryBucket:
 
     def signed_url(self, key: str, content_type: str) -> str:
         return f"https://s3.invalid/{self.bucket_name}/{key}?signed"
+
+    def signed_put(self, key: str, *, headers: Mapping[str, str], query: Mapping[str, str], life: timedelta) -> str:
+        return (
+            f"https://s3.invalid/{self.bucket_name}/{key}?{urlencode({**query, 'signed': ';'.join(sorted(headers))})}"
+        )
+
+    def parts_begin(self, key: str, content_type: str) -> str:
+        self._answer()
+        multipart = uuid.uuid4().hex
+        self.in_parts[key, multipart] = {}
+        return multipart
+
+    def parts_list(self, key: str, multipart: str) -> list[StoredPart]:
+        return [
+            StoredPart(number=number, bytes=len(part), etag=hashlib.sha256(part).hexdigest(), sha256=None)
+            for number, part in sorted(self._parts(key, multipart).items())
+        ]
+
+    def parts_join(self, key: str, multipart: str, parts: Sequence[StoredPart]) -> None:
+        there = self._parts(key, multipart)
+        self.objects[key] = (b"".join(there[part.number] for part in parts), "", timezone.now())
+        del self.in_parts[key, multipart]
+
+    def parts_abort(self, key: str, multipart: str) -> None:
+        self._parts(key, multipart)
+        del self.in_parts[key, multipart]
+
+    def _parts(self, key: str, multipart: str) -> dict[int, bytes]:
+        self._answer()
+        try:
+            return self.in_parts[key, multipart]
+        except KeyError:
+            raise FileNotFoundError(key) from None
 
     def ensure(self) -> bool:
         return False

@@ -6,6 +6,7 @@ from rest_framework import serializers
 from rest_framework.fields import empty
 
 from gallery.models import Original
+from gallery.text import CAPTION_MAX, NAME_MAX
 
 
 class Flag(serializers.BooleanField):
@@ -47,40 +48,79 @@ class PhotoSerializer(serializers.Serializer[Any]):
     tags = serializers.ListField(child=serializers.CharField(), read_only=True, help_text="The #tags of the caption.")
 
 
-class PhotoCreateSerializer(serializers.Serializer[Any]):
-    """What makes a photo."""
+class PhotoTextsSerializer(serializers.Serializer[Any]):
+    """What a photo has besides its image."""
 
-    image = serializers.FileField(
+    name = serializers.CharField(max_length=1000, help_text=f"Unique among the owner's; up to {NAME_MAX} characters.")
+    caption = serializers.CharField(
+        default="", allow_blank=True, max_length=10_000, help_text=f"Up to {CAPTION_MAX} characters."
+    )
+    draft = Flag(default=False)
+
+
+class _ReplacedTexts(PhotoTextsSerializer):
+    draft = Flag()
+
+
+class _PatchedTexts(PhotoTextsSerializer):
+    name = serializers.CharField(required=False, max_length=1000)
+    caption = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
+    draft = Flag(required=False)
+
+
+def _file(**options: Any) -> serializers.FileField:
+    return serializers.FileField(
         allow_empty_file=True,
         help_text="A file of a multipart form.",
         error_messages={
             "required": "Send the image as the file `image` of a multipart form.",
-            "invalid": "Send the image as a file of a multipart form (Content-Type: multipart/form-data).",
+            "invalid": "Send the image as a file of the form.",
         },
+        **options,
     )
-    name = serializers.CharField(max_length=1000, help_text="Unique among the owner's; up to 150 characters.")
-    caption = serializers.CharField(default="", allow_blank=True, max_length=10_000, help_text="Up to 2000 characters.")
-    draft = Flag(default=False)
 
 
-class PhotoReplaceSerializer(PhotoCreateSerializer):
+def _upload(**options: Any) -> serializers.UUIDField:
+    message = "Send the id of an upload, or the image as the file `image` of a multipart form."
+    return serializers.UUIDField(
+        help_text="The id of an upload.", error_messages={"required": message, "invalid": message}, **options
+    )
+
+
+class PhotoCreateFormSerializer(PhotoTextsSerializer):
+    """What makes a photo, in a multipart form."""
+
+    image = _file()
+
+
+class PhotoCreateSerializer(PhotoTextsSerializer):
+    """What makes a photo, in JSON."""
+
+    image = _upload()
+
+
+class PhotoReplaceFormSerializer(_ReplacedTexts):
     """What PUT takes: all of the text; the image stays unless a new one is sent."""
 
-    image = serializers.FileField(
-        required=False,
-        allow_empty_file=True,
-        help_text="A file of a multipart form. The image stays when left out.",
-        error_messages={"invalid": "Send the image as a file of a multipart form (Content-Type: multipart/form-data)."},
-    )
-    draft = Flag()
+    image = _file(required=False)
 
 
-class PhotoPatchSerializer(PhotoReplaceSerializer):
+class PhotoReplaceSerializer(_ReplacedTexts):
+    """What PUT takes: all of the text; the image stays unless a new one is named."""
+
+    image = _upload(required=False)
+
+
+class PhotoPatchFormSerializer(_PatchedTexts):
     """What PATCH takes: anything."""
 
-    name = serializers.CharField(required=False, max_length=1000)
-    caption = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
-    draft = Flag(required=False)
+    image = _file(required=False)
+
+
+class PhotoPatchSerializer(_PatchedTexts):
+    """What PATCH takes: anything."""
+
+    image = _upload(required=False)
 
 
 class PhotoPageSerializer(serializers.Serializer[Any]):

@@ -1,10 +1,15 @@
 """Addresses of the photos API."""
 
+from django.urls import path
 from rest_framework.routers import SimpleRouter
 
+from gallery.api.finalise import FinaliseView
 from gallery.api.views import PhotoViewSet
 
 router = SimpleRouter(use_regex_path=False)
 router.register("photos", PhotoViewSet, basename="photo")
 
-urlpatterns = router.urls
+urlpatterns = [
+    path("photos/uploads/<uuid:id>/finalise/", FinaliseView.as_view(), name="upload-finalise"),
+    *router.urls,
+]

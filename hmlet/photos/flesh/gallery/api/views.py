@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.http import QueryDict
 from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
@@ -25,14 +26,21 @@ from gallery.api.filters import PhotoFilter
 from gallery.api.pagination import ORDERINGS, PAGE_SIZE, PAGE_SIZE_MAX, page_requested, page_url
 from gallery.api.prefer import WAIT_MAX_S, photo_await, wait_preferred
 from gallery.api.serializers import (
+    PhotoCreateFormSerializer,
     PhotoCreateSerializer,
     PhotoPageSerializer,
+    PhotoPatchFormSerializer,
     PhotoPatchSerializer,
+    PhotoReplaceFormSerializer,
     PhotoReplaceSerializer,
     PhotoSerializer,
+    PhotoTextsSerializer,
 )
+from gallery.api.uploaded import upload_named
 from gallery.errors import ImageBytesLimit
 from gallery.models import Photo
+
+PhotoInput = type[PhotoTextsSerializer]
 
 FORM_OVERHEAD_BYTES = 64 * 1024
 """What the other fields and the boundaries of a form may add to the image."""
@@ -44,6 +52,17 @@ CREATE_ERRORS: dict[int, Any] = dict.fromkeys((400, 401, 409, 413, 422, 503), Er
 
 def _parameter(name: str, kind: Any, description: str, **more: Any) -> OpenApiParameter:
     return OpenApiParameter(name, kind, OpenApiParameter.QUERY, description=description, **more)
+
+
+def _given(request: Request, form: PhotoInput, plain: PhotoInput) -> dict[str, Any]:
+    """What the body holds, as the services take it: ``image`` a file of a form, or the upload that JSON names."""
+    is_form = isinstance(request.data, QueryDict)
+    given = (form if is_form else plain)(data=request.data, partial=request.method == "PATCH")
+    given.is_valid(raise_exception=True)
+    values = dict(given.validated_data)
+    if not is_form and "image" in values:
+        values["image"] = upload_named(request, values["image"])
+    return values
 
 
 @extend_schema_view(
@@ -70,17 +89,17 @@ def _parameter(name: str, kind: Any, description: str, **more: Any) -> OpenApiPa
             ),
             IDEMPOTENCY_KEY,
         ],
-        request={"multipart/form-data": PhotoCreateSerializer},
+        request={"multipart/form-data": PhotoCreateFormSerializer, "application/json": PhotoCreateSerializer},
         responses={201: PhotoSerializer, **CREATE_ERRORS},
     ),
     update=extend_schema(
         summary="Replace a photo's texts, and its image if one is sent",
-        request={"multipart/form-data": PhotoReplaceSerializer, "application/json": PhotoReplaceSerializer},
+        request={"multipart/form-data": PhotoReplaceFormSerializer, "application/json": PhotoReplaceSerializer},
         responses={200: PhotoSerializer, **WRITE_ERRORS},
     ),
     partial_update=extend_schema(
         summary="Change what is sent",
-        request={"multipart/form-data": PhotoPatchSerializer, "application/json": PhotoPatchSerializer},
+        request={"multipart/form-data": PhotoPatchFormSerializer, "application/json": PhotoPatchSerializer},
         responses={200: PhotoSerializer, **WRITE_ERRORS},
     ),
     destroy=extend_schema(summary="Delete a photo", responses={204: None, 403: ErrorSerializer, **READ_ERRORS}),
@@ -121,10 +140,9 @@ class PhotoViewSet(GenericViewSet[Photo]):
         return once(request, partial(self._create, request))
 
     def _create(self, request: Request, claim: Claim | None) -> Response:
-        given = PhotoCreateSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
+        given = _given(request, PhotoCreateFormSerializer, PhotoCreateSerializer)
         owner = cast(AbstractBaseUser, request.user)
-        photo = services.photo_create(owner=owner, **given.validated_data, along=self._completion(claim))
+        photo = services.photo_create(owner=owner, **given, along=self._completion(claim))
         headers = self._location(photo)
         wait = wait_preferred(request.headers.get("Prefer"))
         if wait is not None:
@@ -150,19 +168,18 @@ class PhotoViewSet(GenericViewSet[Photo]):
         return {"Location": self.request.build_absolute_uri(f"{reverse('photo-list')}{photo.pk}/")}
 
     def update(self, request: Request, pk: uuid.UUID) -> Response:
-        return self._change(request, pk, PhotoReplaceSerializer(data=request.data))
+        return self._change(request, pk, PhotoReplaceFormSerializer, PhotoReplaceSerializer)
 
     def partial_update(self, request: Request, pk: uuid.UUID) -> Response:
-        return self._change(request, pk, PhotoPatchSerializer(data=request.data, partial=True))
+        return self._change(request, pk, PhotoPatchFormSerializer, PhotoPatchSerializer)
 
     def destroy(self, request: Request, pk: uuid.UUID) -> Response:
         services.photo_delete(photo=selectors.photo_get_own(viewer=request.user, photo_id=pk))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
-    def _change(self, request: Request, pk: uuid.UUID, given: PhotoReplaceSerializer) -> Response:
+    def _change(self, request: Request, pk: uuid.UUID, form: PhotoInput, plain: PhotoInput) -> Response:
         photo = selectors.photo_get_own(viewer=request.user, photo_id=pk)
-        given.is_valid(raise_exception=True)
-        return Response(self._reread(services.photo_update(photo=photo, **given.validated_data)))
+        return Response(self._reread(services.photo_update(photo=photo, **_given(request, form, plain))))
 
     def _reread(self, photo: Photo) -> Any:
         return self._shown(selectors.photo_get(viewer=self.request.user, photo_id=photo.pk))

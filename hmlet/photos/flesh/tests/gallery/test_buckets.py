@@ -1,5 +1,7 @@
 """Signed URLs and private buckets, against a real S3 server where rclone is installed."""
 
+import base64
+import hashlib
 import shutil
 import socket
 import subprocess
@@ -122,6 +124,77 @@ def test_a_bucket_has_no_plain_urls_and_an_original_no_signed_one(bucket_class: 
     with pytest.raises(NotImplementedError):
         bucket.url("aa/one.jpg")
     assert hasattr(bucket, "signed_url") is (bucket_class is ThumbnailsBucket)
+
+
+@pytest.fixture
+def originals(endpoint: str) -> OriginalsBucket:
+    bucket = OriginalsBucket(**KEYS, endpoint_url=endpoint, bucket_name=f"originals-{uuid.uuid4().hex[:8]}")
+    bucket.ensure()
+    return bucket
+
+
+def _bound(content: bytes) -> dict[str, str]:
+    checksum = base64.b64encode(hashlib.sha256(content).digest()).decode()
+    return {"content-type": "image/png", "x-amz-checksum-sha256": checksum}
+
+
+def _put(url: str, content: bytes, headers: dict[str, str]) -> int:
+    return urllib3.request("PUT", url, body=content, headers=headers, retries=False, timeout=5).status
+
+
+def test_a_signed_put_takes_the_announced_bytes_and_their_headers_alone(originals: OriginalsBucket) -> None:
+    bound = _bound(b"hello")
+    signed = {"content-length": "5", **bound}
+    url = originals.signed_put("uploads/a", headers=signed, query={}, life=timedelta(minutes=1))
+    other = originals.signed_put("uploads/b", headers=signed, query={}, life=timedelta(minutes=1))
+    assert _put(url.split("?")[0], b"hello", bound) >= 400
+    assert _put(url, b"hello!", bound) >= 400
+    assert _put(url, b"hello", {**bound, "content-type": "text/html"}) >= 400
+    assert _put(url, b"hello", {**bound, **_bound(b"other"), "content-type": "image/png"}) >= 400
+    assert _put(url, b"hello", {}) >= 400
+    assert _put(url.replace("/uploads/a", "/uploads/c"), b"hello", bound) >= 400
+    out = BytesIO()
+    with pytest.raises(FileNotFoundError):
+        originals.read("uploads/a", out)
+    assert _put(url, b"hello", bound) == 200
+    originals.read("uploads/a", out)
+    assert out.getvalue() == b"hello"
+    assert _status(url) >= 400, "who may put may not read"
+    assert _put(other, b"hello", bound) == 200
+
+
+def test_an_expired_put_is_refused(originals: OriginalsBucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = originals.signed_put("uploads/a", headers=_bound(b"hello"), query={}, life=timedelta(seconds=-1))
+    assert _put(url, b"hello", _bound(b"hello")) >= 400
+
+
+def test_an_upload_in_parts_is_put_listed_joined_and_aborted(originals: OriginalsBucket) -> None:
+    parts = {1: b"a" * 5 * 1024 * 1024, 2: b"the end"}
+    upload = originals.parts_begin("uploads/a", "image/png")
+    assert originals.parts_list("uploads/a", upload) == []
+    for number, content in parts.items():
+        bound = {"x-amz-checksum-sha256": _bound(content)["x-amz-checksum-sha256"]}
+        headers = {"content-length": str(len(content)), **bound}
+        query = {"partNumber": str(number), "uploadId": upload}
+        url = originals.signed_put("uploads/a", headers=headers, query=query, life=timedelta(minutes=1))
+        assert _put(url, content + b"!", bound) >= 400
+        assert _put(url, content, bound) == 200
+    there = originals.parts_list("uploads/a", upload)
+    assert [(part.number, part.bytes) for part in there] == [(1, len(parts[1])), (2, len(parts[2]))]
+    originals.parts_join("uploads/a", upload, there)
+    out = BytesIO()
+    originals.read("uploads/a", out)
+    assert out.getvalue() == parts[1] + parts[2]
+
+    given_up = originals.parts_begin("uploads/b", "image/png")
+    originals.parts_abort("uploads/b", given_up)
+    for over in (upload, given_up):
+        with pytest.raises(FileNotFoundError):
+            originals.parts_list("uploads/a", over)
+        with pytest.raises(FileNotFoundError):
+            originals.parts_join("uploads/a", over, there)
+        with pytest.raises(FileNotFoundError):
+            originals.parts_abort("uploads/a", over)
 
 
 def test_a_bucket_answers_for_itself_and_for_our_keys(thumbnails: ThumbnailsBucket, endpoint: str) -> None:
