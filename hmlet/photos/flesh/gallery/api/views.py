@@ -14,6 +14,7 @@ from idempotency.api import PARAMETER as IDEMPOTENCY_KEY
 from idempotency.api import once
 from idempotency.services import Claim, key_amend, key_complete
 from ops.api import ErrorSerializer
+from ops.page_requests import PARAMETERS, page_body
 from rest_framework import status
 from rest_framework.parsers import JSONParser, MultiPartParser
 from rest_framework.request import Request
@@ -23,7 +24,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from gallery import selectors, services
 from gallery.api.filters import PhotoFilter
-from gallery.api.pagination import ORDERINGS, PAGE_SIZE, PAGE_SIZE_MAX, page_requested, page_url
+from gallery.api.pagination import ORDERINGS, page_requested
 from gallery.api.prefer import WAIT_MAX_S, photo_await, wait_preferred
 from gallery.api.serializers import (
     PhotoCreateFormSerializer,
@@ -71,8 +72,7 @@ def _given(request: Request, form: PhotoInput, plain: PhotoInput) -> dict[str, A
         description="Published photos of everyone and all of the caller's own.",
         parameters=[
             _parameter("ordering", OpenApiTypes.STR, "Drafts come last in both.", enum=list(ORDERINGS)),
-            _parameter("cursor", OpenApiTypes.STR, "From `next` or `previous`."),
-            _parameter("page_size", OpenApiTypes.INT, f"1 to {PAGE_SIZE_MAX}, default {PAGE_SIZE}."),
+            *PARAMETERS,
         ],
         responses={200: PhotoPageSerializer, 400: ErrorSerializer, 401: ErrorSerializer},
     ),
@@ -125,13 +125,7 @@ class PhotoViewSet(GenericViewSet[Photo]):
     def list(self, request: Request) -> Response:
         photos = self.filter_queryset(selectors.photos_visible(viewer=request.user))
         page = page_requested(photos, request)
-        return Response(
-            {
-                "next": page_url(request, page.next),
-                "previous": page_url(request, page.previous),
-                "results": [self._shown(photo) for photo in page.photos],
-            }
-        )
+        return Response(page_body(request, page, [self._shown(photo) for photo in page.rows]))
 
     def retrieve(self, request: Request, pk: uuid.UUID) -> Response:
         return Response(self._shown(selectors.photo_get(viewer=request.user, photo_id=pk)))
