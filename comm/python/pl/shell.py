@@ -21,7 +21,10 @@ _CACHE_FORMAT = "1"
 _SECTION = "\x1e"
 _INSTANCE_SIGNS = "abcdefghijklmnopqrstuvwxyz0123456789-"
 _INPUTS = ("HOME", "XDG_STATE_HOME")
-_ANOTHER_PYTHONS = ("VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT", "PYTHONHOME")
+_LEFT_OUT = ("VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE")
+"""Another Python's variables, and one under which every command would compile anew all that it imports: 0.1 s for a
+``--help``, seconds for the platform. Git ignores what is written.
+"""
 GIVEN_BY_USERS = ("PL_INSTANCE", "PL_MIRROR")
 """Variables with our prefix that are nobody's field: people set them, and shells inside shells keep them."""
 
@@ -180,7 +183,7 @@ def _derived(checkout: str) -> str:
 
 
 def _undressed(outer: dict[str, str]) -> dict[str, str]:
-    environ = {name: value for name, value in outer.items() if name not in _ANOTHER_PYTHONS}
+    environ = {name: value for name, value in outer.items() if name not in _LEFT_OUT}
     prefixes = tuple(f"{prefix}_" for prefix in outer.get("PL_PREFIXES", "").split())
     if not prefixes:
         return environ

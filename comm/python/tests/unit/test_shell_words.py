@@ -63,7 +63,13 @@ def test_a_nested_shell_takes_off_what_the_outer_one_put_on() -> None:
 
 def test_a_first_shell_takes_off_nothing_but_another_pythons_environment() -> None:
     told = outer(
-        PATH="/usr/bin", KUBECONFIG="/mine", HT_MINE="kept", VIRTUAL_ENV="/v", PYTHONHOME="/p", PYTHONPATH="/l"
+        PATH="/usr/bin",
+        KUBECONFIG="/mine",
+        HT_MINE="kept",
+        VIRTUAL_ENV="/v",
+        PYTHONHOME="/p",
+        PYTHONDONTWRITEBYTECODE="1",
+        PYTHONPATH="/l",
     )
     assert shell._undressed(told) == {"PATH": "/usr/bin", "KUBECONFIG": "/mine", "HT_MINE": "kept", "PYTHONPATH": "/l"}
 
