@@ -3,6 +3,7 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
+from gallery.api.batch import BatchView
 from gallery.api.finalise import FinaliseView
 from gallery.api.views import PhotoViewSet
 
@@ -10,6 +11,7 @@ router = SimpleRouter(use_regex_path=False)
 router.register("photos", PhotoViewSet, basename="photo")
 
 urlpatterns = [
+    path("photos/batch/", BatchView.as_view(), name="photo-batch"),
     path("photos/uploads/<uuid:id>/finalise/", FinaliseView.as_view(), name="upload-finalise"),
     *router.urls,
 ]

@@ -14,9 +14,11 @@ from idempotency.api import PARAMETER as IDEMPOTENCY_KEY
 from idempotency.api import once
 from idempotency.services import Claim, key_amend, key_complete
 from ops.api import ErrorSerializer
+from ops.metadata import LimitsMetadata
 from ops.page_requests import PARAMETERS, page_body
+from ops.parsers import BoundedJSONParser
 from rest_framework import status
-from rest_framework.parsers import JSONParser, MultiPartParser
+from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
@@ -24,6 +26,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from gallery import selectors, services
 from gallery.api.filters import PhotoFilter
+from gallery.api.limits import photo_limits
 from gallery.api.pagination import ORDERINGS, page_requested
 from gallery.api.prefer import WAIT_MAX_S, photo_await, wait_preferred
 from gallery.api.serializers import (
@@ -109,11 +112,15 @@ class PhotoViewSet(GenericViewSet[Photo]):
 
     queryset = Photo.objects.none()
     serializer_class = PhotoSerializer
-    parser_classes = (MultiPartParser, JSONParser)
+    parser_classes = (MultiPartParser, BoundedJSONParser)
+    metadata_class = LimitsMetadata
     filter_backends = (DjangoFilterBackend,)
     filterset_class = PhotoFilter
     lookup_value_converter = "uuid"
     pagination_class = None
+
+    def limits(self) -> dict[str, Any]:
+        return photo_limits()
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """After authentication, before any of the body is read."""

@@ -4,9 +4,11 @@ import uuid
 from dataclasses import asdict
 from typing import Any, cast
 
+from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from ops.api import ErrorSerializer
+from ops.metadata import LimitsMetadata
 from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -48,6 +50,18 @@ class UploadViewSet(GenericViewSet[DirectUpload]):
     serializer_class = UploadSerializer
     lookup_value_converter = "uuid"
     pagination_class = None
+    metadata_class = LimitsMetadata
+
+    def limits(self) -> dict[str, Any]:
+        return {
+            "bytes": settings.PHOTO_MAX_BYTES,
+            "content_types": sorted(services.CONTENT_TYPES),
+            "open_uploads": services.OPEN_MAX,
+            "in_parts_over_bytes": settings.UPLOAD_PARTS_OVER_BYTES,
+            "part_bytes": services.PART_BYTES,
+            "life_s": services.LIFE.total_seconds(),
+            "url_life_s": services.URL_LIFE.total_seconds(),
+        }
 
     def create(self, request: Request) -> Response:
         given = UploadCreateSerializer(data=request.data)
