@@ -7,6 +7,11 @@ class GalleryConfig(AppConfig):
     name = "gallery"
 
     def ready(self) -> None:
+        from jobs.models import Job
+        from jobs.pictures import pictures_register
+
         from gallery.handlers import handlers_register
+        from gallery.pictures import pictures_of_originals
 
         handlers_register()
+        pictures_register(Job.Kind.THUMBNAIL, pictures_of_originals)

@@ -17,6 +17,7 @@ from typing import IO, Any, TypeVar
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.files.base import File
+from django.core.files.uploadedfile import UploadedFile
 from django.db import Error, IntegrityError, transaction
 from django.utils import timezone
 from imaging.errors import ImageError
@@ -44,8 +45,9 @@ _STORERS = ThreadPoolExecutor(max_workers=32, thread_name_prefix="original")  # 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
-    """A received image, judged by its header and hashed; not stored yet."""
+    """A received image, judged by its header and hashed; not stored yet. ``name`` is that of a file that was posted."""
 
+    name: str
     file: IO[bytes]
     header: Header
     sha256: str
@@ -64,7 +66,8 @@ def upload_inspect(*, file: "File[bytes]", sha256: str | None = None) -> Upload:
     except ImageError as error:
         raise ImageRefused(error) from error
     digest = sha256 or hashlib.file_digest(inner, "sha256").hexdigest()
-    return Upload(file=inner, header=header, sha256=digest, bytes=size)
+    name = file.name if isinstance(file, UploadedFile) else None
+    return Upload(name=name or "", file=inner, header=header, sha256=digest, bytes=size)
 
 
 def with_original(*, owner: AbstractBaseUser, upload: Upload, write: Callable[[Original], Row]) -> Row:
@@ -121,7 +124,7 @@ def _held(owner: AbstractBaseUser, upload: Upload, key: str | None) -> Original 
         # Posting again is how a person tries again.
         original.state, original.failure_code, original.failure_message = Original.State.PROCESSING, "", ""
         original.save(update_fields=["state", "failure_code", "failure_message"])
-    job_create(kind=Job.Kind.THUMBNAIL, owner=owner, subject=original.id)
+    job_create(kind=Job.Kind.THUMBNAIL, owner=owner, subject=original.id, name=upload.name)
     return original
 
 

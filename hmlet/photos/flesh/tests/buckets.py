@@ -40,8 +40,8 @@ class MemoryBucket:
         self._answer()
         return iter([key for key, (_, _, written) in self.objects.items() if written < older_than])
 
-    def signed_url(self, key: str, content_type: str) -> str:
-        return f"https://s3.invalid/{self.bucket_name}/{key}?signed"
+    def signed_url(self, key: str, content_type: str, *, save_as: str | None = None) -> str:
+        return f"https://s3.invalid/{self.bucket_name}/{key}?signed" + (f"&as={save_as}" if save_as else "")
 
     def signed_put(self, key: str, *, headers: Mapping[str, str], query: Mapping[str, str], life: timedelta) -> str:
         return (
