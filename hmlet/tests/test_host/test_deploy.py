@@ -41,7 +41,7 @@ def test_a_changed_view_restarts_web_alone(deployed: Place, edited: Edit) -> Non
     assert "smoke" in said
 
 
-@pytest.mark.parametrize("file", ["jobs/services.py", "gallery/tasks.py", "imaging/thumbnail.py"])
+@pytest.mark.parametrize("file", ["jobs/services.py", "gallery/tasks.py", "imaging/renditions.py"])
 def test_a_changed_task_or_service_restarts_all_that_runs_it_and_no_server(
     deployed: Place, edited: Edit, file: str
 ) -> None:

@@ -51,9 +51,9 @@ def worker_begin(**_: Any) -> None:
 @task_postrun.connect
 def sandbox_prepare(**_: Any) -> None:
     """Have the next sandbox wait before the next job comes."""
-    from gallery.handlers import sandbox_stand_by
+    from imaging.confined import stand_by
 
-    sandbox_stand_by()
+    stand_by()
 
 
 @heartbeat_sent.connect

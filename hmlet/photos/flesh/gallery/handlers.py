@@ -1,24 +1,20 @@
 """What the gallery does in workers: make thumbnails, delete objects."""
 
-import os
-import struct
 import uuid
 from io import BytesIO
-from typing import BinaryIO, cast
 
+from imaging.confined import renditions_confined
 from imaging.errors import ImageError
-from imaging.sandbox import Sandbox
-from imaging.thumbnail import Thumbnail, thumbnail_make
+from imaging.renditions import Picture, Pictures, Wanted
 from jobs.errors import JobError
 from jobs.handlers import Write, handler_register
 from jobs.models import Job
-from PIL import Image
 
 from gallery.buckets import originals, thumbnails
 from gallery.models import Original, Rendition
 from gallery.originals import STORAGE_ERRORS, THUMBNAIL_KIND, original_delete_unused, rendition_key
 
-BOX = (128, 128)
+THUMBNAIL = Wanted(kind=THUMBNAIL_KIND, box=(128, 128))
 
 
 class ThumbnailHandler:
@@ -28,13 +24,14 @@ class ThumbnailHandler:
         original = Original.objects.filter(pk=job.subject).first() if job.subject else None
         if original is None or original.state == Original.State.READY:
             return _nothing
-        thumbnail = _thumbnail_of(original)
+        made = _made(original)
         key = rendition_key(original)
+        (thumbnail,) = made.pictures
         try:
             thumbnails().write(key, BytesIO(thumbnail.content), thumbnail.content_type)
         except STORAGE_ERRORS as error:
             raise _storage_away() from error
-        return lambda: _rendition_write(original.pk, key, thumbnail)
+        return lambda: _rendition_write(original.pk, key, made, thumbnail)
 
     def give_up(self, job: Job, error: JobError) -> None:
         if job.subject is None:
@@ -77,14 +74,12 @@ def _storage_away() -> JobError:
     return JobError("storage_unavailable", "The object storage did not answer.", retryable=True)
 
 
-def _thumbnail_of(original: Original) -> Thumbnail:
-    """Copied from the bucket into the sandbox, which decodes while bytes still come; it answers numbers and bytes."""
-    sandbox = sandbox_take()
-    _spent.append(sandbox)
+def _made(original: Original) -> Pictures:
+    """Copied from the bucket into the sandbox, which decodes while bytes still come."""
     try:
-        sandbox.source.begin(original.bytes)
-        originals().read(original.key, sandbox.source)
-        return _unpacked(sandbox.run())
+        return renditions_confined(
+            [THUMBNAIL], size_bytes=original.bytes, feed=lambda sink: originals().read(original.key, sink)
+        )
     except FileNotFoundError as error:
         raise JobError("original_missing", "The stored image is not there any more. Post it again.") from error
     except STORAGE_ERRORS as error:
@@ -93,69 +88,12 @@ def _thumbnail_of(original: Original) -> Thumbnail:
         raise JobError(error.code, error.message, retryable=error.retryable) from error
 
 
-_standby: Sandbox | None = None
-_spent: list[Sandbox] = []
-
-
-def sandbox_stand_by() -> None:
-    """Between jobs, when nobody waits: let go of the last child and fork one for the next thumbnail."""
-    global _standby
-    while _spent:
-        _spent.pop().close()
-    if _standby is None or _standby.owner != os.getpid():
-        _standby = Sandbox(_packed_thumbnail, rehearse=_rehearse)
-
-
-def sandbox_take() -> Sandbox:
-    """The waiting child, else a new one."""
-    global _standby
-    sandbox_stand_by()
-    taken, _standby = cast(Sandbox, _standby), None
-    return taken
-
-
-def _rehearse() -> None:
-    _packed_thumbnail(BytesIO(_REHEARSAL))
-
-
-def _rehearsal_image() -> bytes:
-    out = BytesIO()
-    Image.new("RGB", (1600, 1200)).save(out, "JPEG")
-    return out.getvalue()
-
-
-_REHEARSAL = _rehearsal_image()
-
-
-def _packed_thumbnail(source: BinaryIO) -> bytes:
-    return _packed(thumbnail_make(source, box=BOX))
-
-
-_SIZES = struct.Struct("!4I")
-
-
-def _packed(thumbnail: Thumbnail) -> bytes:
-    sizes = (thumbnail.width, thumbnail.height, thumbnail.source_width, thumbnail.source_height)
-    return _SIZES.pack(*sizes) + thumbnail.content
-
-
-def _unpacked(answer: bytes) -> Thumbnail:
-    width, height, source_width, source_height = _SIZES.unpack_from(answer)
-    return Thumbnail(
-        content=answer[_SIZES.size :],
-        width=width,
-        height=height,
-        source_width=source_width,
-        source_height=source_height,
-    )
-
-
-def _rendition_write(original_id: uuid.UUID, key: str, thumbnail: Thumbnail) -> None:
+def _rendition_write(original_id: uuid.UUID, key: str, made: Pictures, thumbnail: Picture) -> None:
     # The original first: it is thereby locked, and who deletes it waits, and then deletes the rendition too.
     there = Original.objects.filter(pk=original_id).update(
         state=Original.State.READY,
-        width=thumbnail.source_width,
-        height=thumbnail.source_height,
+        width=made.source_width,
+        height=made.source_height,
         failure_code="",
         failure_message="",
     )

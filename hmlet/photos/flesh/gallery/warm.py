@@ -5,8 +5,7 @@ import contextlib
 from django.core.files.storage import storages
 from django.db import DatabaseError, InterfaceError, connection
 from django.urls import get_resolver
-
-from gallery.handlers import sandbox_stand_by
+from imaging.confined import stand_by
 
 
 def modules_import() -> None:
@@ -19,6 +18,6 @@ def modules_import() -> None:
 def worker_warm() -> None:
     """Also connect to the database; without one the process starts all the same and says so later."""
     modules_import()
-    sandbox_stand_by()
+    stand_by()
     with contextlib.suppress(DatabaseError, InterfaceError):
         connection.ensure_connection()

@@ -7,6 +7,8 @@ import struct
 import tempfile
 from typing import Any
 
+ORDER_BYTES_MAX = 2048
+_BEGINNING = struct.Struct("!QQ")
 _NUMBER = struct.Struct("!Q")
 
 
@@ -24,9 +26,11 @@ class Arrival:
         os.close(self._hear)
         self._hear = -1
 
-    def begin(self, size: int) -> None:
-        """Say how many bytes will come."""
-        self._notify(size)
+    def begin(self, size: int, order: bytes = b"") -> None:
+        """Say how many bytes will come, and what is to be done with them (in at most ORDER_BYTES_MAX)."""
+        if len(order) > ORDER_BYTES_MAX:
+            raise ValueError(f"an order of {len(order)} bytes")
+        self._tell_all(_BEGINNING.pack(size, len(order)) + order)
 
     def write(self, content: bytes, /) -> int:
         """The next bytes."""
@@ -51,16 +55,26 @@ class Arrival:
             os.close(self._file)
             self._file = -1
 
-    def receive(self) -> "ArrivingFile | None":
-        """The child's part: wait for ``begin``. None when the parent ended without one."""
+    def receive(self) -> "tuple[ArrivingFile, bytes] | None":
+        """The child's part: wait for ``begin``, for the file and the order. None when the parent ended without one."""
         os.close(self._tell)
-        begun = os.read(self._hear, _NUMBER.size)
-        return ArrivingFile(self._file, self._hear, _NUMBER.unpack(begun)[0]) if begun else None
+        # A pipe takes and gives as little as this in one piece.
+        begun = os.read(self._hear, _BEGINNING.size)
+        if not begun:
+            return None
+        size, order_length = _BEGINNING.unpack(begun)
+        order = os.read(self._hear, order_length) if order_length else b""
+        return ArrivingFile(self._file, self._hear, size), order
 
     def _notify(self, number: int) -> None:
-        # A full pipe means that the reader has news enough; a broken one, that it died, which its end will tell.
-        with contextlib.suppress(BlockingIOError, BrokenPipeError):
-            os.write(self._tell, _NUMBER.pack(number))
+        # A full pipe means that the reader has news enough.
+        with contextlib.suppress(BlockingIOError):
+            self._tell_all(_NUMBER.pack(number))
+
+    def _tell_all(self, told: bytes) -> None:
+        # A broken pipe means that the reader died, which its end will tell.
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._tell, told)
 
 
 class ArrivingFile(io.RawIOBase):

@@ -31,7 +31,7 @@ class ImageFormatRefused(ImageError):
     """A known kind of file that is not on the allow-list."""
 
     code = "image_format_refused"
-    message = "This format is not accepted. Save the image as JPEG, PNG, WebP, AVIF, GIF, TIFF or BMP."
+    message = "This format is not accepted. Save the image as JPEG, PNG, WebP, AVIF, HEIC, GIF, TIFF or BMP."
 
 
 class ImageTooLarge(ImageError):

@@ -1,7 +1,8 @@
 """What an image says of itself before anything is decoded: format, size, orientation, and whether we accept that.
 
 A name or a declared type is not believed: the first bytes decide, and Pillow is told that one format alone. WebP is
-parsed here, because Pillow's plugin allocates the whole canvas on open (7 KB may ask for gigabytes).
+parsed here, because Pillow's plugin allocates the whole canvas on open (7 KB may ask for gigabytes); AVIF and HEIC in
+isobmff, because only a worker has a codec for HEIC.
 """
 
 import struct
@@ -23,6 +24,7 @@ from PIL import (
 )
 
 from imaging.errors import ImageEmpty, ImageFormatRefused, ImageTooLarge, ImageUnreadable
+from imaging.isobmff import item_size
 
 PLUGINS = (
     AvifImagePlugin,
@@ -44,6 +46,9 @@ SIDE_MAX = 65_500
 DECODED_PIXELS_MAX = 50_000_000
 COEFFICIENT_PIXELS_MAX = 200_000_000
 """A progressive JPEG keeps all its coefficients while decoding, whatever the scale: 3 to 6 bytes a pixel."""
+
+Size = tuple[int, int]
+"""Width and height in pixels."""
 
 HOSTILE = (
     OSError,
@@ -85,11 +90,13 @@ EXTENSIONS = {
     "TIFF": ("image/tiff", "tif"),
     "BMP": ("image/bmp", "bmp"),
     "AVIF": ("image/avif", "avif"),
+    "HEIF": ("image/heic", "heic"),
 }
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 
 def format_sniff(start: bytes) -> str:
-    """The format that the first 32 bytes announce, one of EXTENSIONS' keys.
+    """The format that the first bytes (64 are enough) announce, one of EXTENSIONS' keys.
 
     Raises ImageEmpty, ImageFormatRefused (known and unwelcome) or ImageUnreadable (unknown).
     """
@@ -116,11 +123,11 @@ def format_sniff(start: bytes) -> str:
 
 
 def _isobmff_sniff(start: bytes) -> str:
-    brands = start[8:32]
+    brands = start[8 : min(len(start), int.from_bytes(start[:4], "big"))]
     if b"avif" in brands or b"avis" in brands:
         return "AVIF"
-    if any(brand in brands for brand in (b"heic", b"heix", b"mif1", b"hevc", b"heif")):
-        raise ImageFormatRefused("HEIC is not accepted. Export the photo as JPEG and post that.")
+    if any(brand in brands for brand in _HEIC_BRANDS):
+        return "HEIF"
     raise ImageFormatRefused
 
 
@@ -136,16 +143,14 @@ def header_read(file: BinaryIO) -> Header:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            width, height, oriented_sideways, progressive = _size(file, image_format, start)
+            (width, height), shown, progressive = _sizes(file, image_format, start)
     except HOSTILE as error:
         raise ImageUnreadable from error
     finally:
         file.seek(0)
     size_check(image_format, width, height, progressive=progressive)
-    if oriented_sideways:
-        width, height = height, width
     content_type, extension = EXTENSIONS[image_format]
-    return Header(format=image_format, content_type=content_type, extension=extension, width=width, height=height)
+    return Header(format=image_format, content_type=content_type, extension=extension, width=shown[0], height=shown[1])
 
 
 def size_check(image_format: str, width: int, height: int, *, progressive: bool = False) -> None:
@@ -169,19 +174,34 @@ def image_open(file: BinaryIO, image_format: str) -> Image.Image:
     return Image.open(file, formats=(image_format,))
 
 
-def _size(file: BinaryIO, image_format: str, start: bytes) -> tuple[int, int, bool, bool]:
-    """Width, height, whether the orientation swaps them, whether it is a progressive JPEG."""
+def _sizes(file: BinaryIO, image_format: str, start: bytes) -> tuple[Size, Size, bool]:
+    """Width and height as decoded and as shown; whether it is a progressive JPEG."""
     if image_format == "WEBP":
-        return (*_webp_size(start), False, False)
+        size = _webp_size(start)
+        return size, size, False
+    if image_format in {"AVIF", "HEIF"}:
+        return *item_size(file), False
     with image_open(file, image_format) as image:
         width, height = image.size
-        progressive = bool(image.info.get("progressive"))
-        # Pillow turns a TIFF by itself. For PNG and AVIF asking for EXIF may decode; the worker corrects the size then.
-        sideways = image_format == "JPEG" and image.getexif().get(ExifTags.Base.Orientation, 1) in range(5, 9)
-    return width, height, sideways, progressive
+        # Pillow turns a TIFF by itself. For PNG asking for EXIF may decode; the worker corrects the size then.
+        sideways = image_format == "JPEG" and orientation(image) in range(5, 9)
+        return (width, height), (height, width) if sideways else (width, height), is_progressive(image)
 
 
-def _webp_size(start: bytes) -> tuple[int, int]:
+def orientation(image: Image.Image) -> int:
+    """By EXIF; 1 where it says nothing, or nothing that can be read."""
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except HOSTILE:
+        return 1
+
+
+def is_progressive(image: Image.Image) -> bool:
+    """Whether it is a JPEG in scans of growing detail."""
+    return bool(image.info.get("progressive"))
+
+
+def _webp_size(start: bytes) -> Size:
     """The canvas size from the first chunk (RFC 9649, sections 2.5 to 2.7)."""
     chunk, body = start[12:16], start[20:]
     if chunk == b"VP8X":

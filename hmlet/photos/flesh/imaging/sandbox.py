@@ -23,7 +23,8 @@ from typing import BinaryIO, NoReturn, cast
 from imaging.arriving import Arrival
 from imaging.errors import ERRORS, DecoderDied, ImageError, ImageTooHeavy, ImageTruncated
 
-Work = Callable[[BinaryIO], bytes]
+Work = Callable[[BinaryIO, bytes], bytes]
+"""From the file and the order that came with it to the answer."""
 
 _LENGTH = struct.Struct("!Q")
 _OK, _ERROR = b"+", b"-"
@@ -108,10 +109,11 @@ def _child(
         _confine(limits)
         if rehearse is not None:
             rehearse()
-        arriving = source.receive()
-        if arriving is None:
+        received = source.receive()
+        if received is None:
             os._exit(0)
-        answer = _answer_of(work, io.BufferedReader(arriving, READ_BYTES))
+        arriving, order = received
+        answer = _answer_of(work, io.BufferedReader(arriving, READ_BYTES), order)
         view = memoryview(_LENGTH.pack(len(answer)) + answer)
         while view:
             view = view[os.write(writing, view) :]
@@ -120,10 +122,10 @@ def _child(
         os._exit(1)
 
 
-def _answer_of(work: Work, source: BinaryIO) -> bytes:
+def _answer_of(work: Work, source: BinaryIO, order: bytes) -> bytes:
     told: ImageError
     try:
-        return _OK + work(source)
+        return _OK + work(source, order)
     except ImageError as error:
         told = error
     except EOFError:

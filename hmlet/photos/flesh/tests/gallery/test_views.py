@@ -134,7 +134,7 @@ def test_a_failure_and_its_reason_are_shown_to_the_owner_alone(post: Any, api: A
         (b"\xff\xd8\xff\xe0 and then nothing", 400, "image_unreadable"),
         (b"%PDF-1.7 ...", 400, "image_format_refused"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", 400, "image_format_refused"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", 400, "image_format_refused"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", 400, "image_unreadable"),
         (png_bomb(), 400, "image_too_large"),
         (webp_bomb(), 400, "image_too_large"),
     ],

@@ -27,12 +27,12 @@ def _descriptors() -> set[str]:
 
 def test_the_child_sees_the_file_and_its_answer_comes_back() -> None:
     content = os.urandom(3_000_000)
-    assert run(lambda source: source.read()[::-1], content) == content[::-1]
+    assert run(lambda source, _: source.read()[::-1], content) == content[::-1]
 
 
 def test_it_is_another_process_that_leaves_nothing_behind() -> None:
     before = _descriptors()
-    pid = int(run(lambda _: str(os.getpid()).encode()))
+    pid = int(run(lambda *_: str(os.getpid()).encode()))
     assert pid != os.getpid()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
@@ -42,7 +42,7 @@ def test_it_is_another_process_that_leaves_nothing_behind() -> None:
 def test_the_child_reads_while_the_file_still_arrives() -> None:
     heard, told = os.pipe()
 
-    def work(source: BinaryIO) -> bytes:
+    def work(source: BinaryIO, order: bytes) -> bytes:
         start = source.read(2)
         os.write(told, b"!")
         source.seek(-2, os.SEEK_END)
@@ -60,7 +60,7 @@ def test_the_child_reads_while_the_file_still_arrives() -> None:
 
 
 def test_a_file_that_does_not_arrive_completely_is_truncated() -> None:
-    sandbox = Sandbox(lambda source: source.read())
+    sandbox = Sandbox(lambda source, _: source.read())
     sandbox.source.begin(1000)
     sandbox.source.write(bytes(999))
     with pytest.raises(ImageTruncated):
@@ -69,7 +69,7 @@ def test_a_file_that_does_not_arrive_completely_is_truncated() -> None:
 
 
 def test_an_image_error_comes_back_as_what_it_was() -> None:
-    def work(_: BinaryIO) -> bytes:
+    def work(_: BinaryIO, order: bytes) -> bytes:
         raise ImageTruncated("cut")
 
     with pytest.raises(ImageTruncated, match="cut"):
@@ -78,12 +78,12 @@ def test_an_image_error_comes_back_as_what_it_was() -> None:
 
 def test_too_much_memory_is_refused() -> None:
     with pytest.raises(ImageTooHeavy):
-        run(lambda _: bytes(300_000_000)[:1], memory_bytes=100_000_000)
-    assert run(lambda _: bytes(50_000_000)[:1], memory_bytes=100_000_000) == b"\0"
+        run(lambda *_: bytes(300_000_000)[:1], memory_bytes=100_000_000)
+    assert run(lambda *_: bytes(50_000_000)[:1], memory_bytes=100_000_000) == b"\0"
 
 
 def test_too_much_processor_time_is_refused() -> None:
-    def spin(_: BinaryIO) -> bytes:
+    def spin(_: BinaryIO, order: bytes) -> bytes:
         while True:
             pass
 
@@ -92,7 +92,7 @@ def test_too_much_processor_time_is_refused() -> None:
 
 
 def test_a_child_that_hangs_is_ended_at_the_deadline() -> None:
-    def hang(_: BinaryIO) -> bytes:
+    def hang(_: BinaryIO, order: bytes) -> bytes:
         signal.pause()
         return b""
 
@@ -102,7 +102,7 @@ def test_a_child_that_hangs_is_ended_at_the_deadline() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
 def test_a_child_that_dies_is_told_of(number: signal.Signals) -> None:
-    def die(_: BinaryIO) -> bytes:
+    def die(_: BinaryIO, order: bytes) -> bytes:
         faulthandler.disable()
         os.kill(os.getpid(), number)
         return b""
@@ -112,7 +112,7 @@ def test_a_child_that_dies_is_told_of(number: signal.Signals) -> None:
 
 
 def test_a_bug_in_the_child_does_not_come_out_of_it() -> None:
-    def broken(_: BinaryIO) -> bytes:
+    def broken(_: BinaryIO, order: bytes) -> bytes:
         raise KeyError("bug")
 
     with pytest.raises(DecoderDied):
@@ -120,6 +120,6 @@ def test_a_bug_in_the_child_does_not_come_out_of_it() -> None:
 
 
 def test_a_sandbox_that_is_not_used_goes_when_closed() -> None:
-    sandbox = Sandbox(lambda source: b"", rehearse=lambda: None)
+    sandbox = Sandbox(lambda *_: b"", rehearse=lambda: None)
     sandbox.close()
     sandbox.close()
