@@ -29,7 +29,14 @@ def parse_error(status: int, content: bytes, *, retry_after_s: float | None, sec
         body = json.loads(content)
     except (ValueError, RecursionError):
         body = None
-    body = body if isinstance(body, dict) else {}
+    return error_from_json(status, body, retry_after_s=retry_after_s, secrets=secrets)
+
+
+def error_from_json(
+    status: int, value: Json, *, retry_after_s: float | None = None, secrets: tuple[str, ...] = ()
+) -> ApiError:
+    """The exception for the API's error body, which may stand inside of another answer."""
+    body = value if isinstance(value, dict) else {}
 
     def clean(value: object) -> str:
         text = value if isinstance(value, str) else ""
@@ -87,6 +94,12 @@ class Fields:
             return self._wrong(name, "a number or a string")
         return value
 
+    def integer(self, name: str) -> int:
+        value = self._required(name)
+        if isinstance(value, bool) or not isinstance(value, int):
+            return self._wrong(name, "a whole number")
+        return value
+
     def integer_or_none(self, name: str) -> int | None:
         value = self._value.get(name)
         if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
@@ -117,6 +130,14 @@ class Fields:
     def items(self, name: str) -> list[Json]:
         value = self._required(name)
         return value if isinstance(value, list) else self._wrong(name, "a list")
+
+    def texts_of(self, name: str) -> dict[str, str]:
+        """An object with strings inside."""
+        value = self._required(name)
+        if not isinstance(value, dict):
+            return self._wrong(name, "an object")
+        texts = {key: text for key, text in value.items() if isinstance(text, str)}
+        return texts if len(texts) == len(value) else self._wrong(name, "an object of strings")
 
     def texts_by_name(self, name: str) -> dict[str, dict[str, str]]:
         """Two levels of objects with strings inside; empty when absent, other values inside ignored."""

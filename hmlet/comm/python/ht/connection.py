@@ -17,9 +17,9 @@ from requests.cookies import RequestsCookieJar
 
 from ht import __version__
 from ht.answers import Json, parse_error, parse_json
+from ht.bodies import Body
 from ht.errors import AnswerNotUnderstood, ApiError, ConnectionFailed, NotSignedIn, TimedOut
 from ht.failures import failure_of
-from ht.multipart import MultipartBody
 from ht.retry import (
     LONGEST_RETRY_AFTER_S,
     REPEATABLE_METHODS,
@@ -51,8 +51,9 @@ class Call:
     query: Mapping[str, str] = field(default_factory=dict, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     json: Json = field(default=None, repr=False)
-    body: MultipartBody | None = field(default=None, repr=False)
+    body: Body | None = field(default=None, repr=False)
     wait_s: float = 0.0
+    keyed: bool = False
 
     @property
     def what(self) -> str:
@@ -108,22 +109,27 @@ class Connection:
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         json: Json = None,
-        body: MultipartBody | None = None,
+        body: Body | None = None,
         wait_s: float = 0.0,
+        key: str | None = None,
+        repeatable: bool = False,
     ) -> Json:
         """The JSON of the answer, None when it is empty. ``wait_s``: how much longer the server may take on purpose.
+        ``key``: an Idempotency-Key, by which the server does once what is sent twice; the request is then repeated.
+        ``repeatable``: it may be repeated without one.
 
         Raises any HtError; NotFound is not raised for a DELETE whose first attempt may have done it.
         """
         call = Call(
             method=method,
             url=self.base_url + path,
-            repeatable=method in REPEATABLE_METHODS,
+            repeatable=repeatable or key is not None or method in REPEATABLE_METHODS,
             query=query or {},
-            headers=headers or {},
+            headers={**(headers or {}), **({"Idempotency-Key": key} if key is not None else {})},
             json=json,
             body=body,
             wait_s=wait_s,
+            keyed=key is not None,
         )
         answer = self._answer_as_user(call)
         if method == "DELETE" and answer.status == 404 and answer.after_loss:
@@ -140,6 +146,11 @@ class Connection:
                 return answer.content
             call = replace(call, url=_followed(call.url, answer.headers.get("Location", "")))
         raise AnswerNotUnderstood(f"{call.what}: more than {REDIRECTS_MAX} redirects")
+
+    def put(self, url: str, *, headers: Mapping[str, str], body: Body) -> None:
+        """Put ``body`` to a signed URL that came in an answer, without token or cookie. Raises any HtError."""
+        call = Call(method="PUT", url=_followed(self.base_url, url), repeatable=True, headers=headers, body=body)
+        self._refuse_errors(call, self._delivered(call, access=None))
 
     def _answer_as_user(self, call: Call) -> Answer:
         if self._tokens is None:
@@ -171,7 +182,10 @@ class Connection:
             else:
                 asked_s = self._retry_after_s(answer)
                 patient = asked_s is None or asked_s <= LONGEST_RETRY_AFTER_S
-                if last or not (call.repeatable and answer.status in REPEATABLE_STATUSES and patient):
+                # The server may still be working on what was sent before under this key.
+                busy = call.keyed and answer.status == 409 and asked_s is not None
+                repeatable = call.repeatable and (busy or answer.status in REPEATABLE_STATUSES)
+                if last or not (repeatable and patient):
                     return replace(answer, after_loss=after_loss)
                 after_loss = after_loss or answer.status != 429
                 pause_s = max(asked_s or 0.0, backoff_delay_s(attempt))
@@ -277,7 +291,7 @@ def _followed(base: str, url: str) -> str:
 
 def _headers(call: Call) -> dict[str, str]:
     headers = {"Accept": "application/json", **call.headers}
-    if call.body is not None:
+    if call.body is not None and call.body.content_type:
         headers["Content-Type"] = call.body.content_type
     return headers
 

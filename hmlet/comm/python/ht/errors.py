@@ -28,7 +28,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ht.api_clients.photos import Photo
+    from ht.api_clients.photo import Photo
 
 
 class HtError(Exception):

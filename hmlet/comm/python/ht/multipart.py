@@ -99,7 +99,7 @@ class MultipartBody:
         self._tail.seek(0)
         self._file_left = self._file.size
         self._sent = 0
-        with _readable():
+        with readable():
             self._file.stream.seek(self._file.start)
 
     def read(self, size: int = -1) -> bytes:
@@ -119,7 +119,7 @@ class MultipartBody:
             return chunk
         if self._file_left == 0:
             return self._tail.read(size)
-        with _readable():
+        with readable():
             chunk = self._file.stream.read(min(size, self._file_left))
         if not isinstance(chunk, bytes):
             raise Unsendable("The image is a file opened in text mode: open it in binary mode ('rb')")
@@ -164,7 +164,7 @@ def _is_text(source: object) -> bool:
 
 
 @contextmanager
-def _readable() -> Iterator[None]:
+def readable() -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -188,13 +188,13 @@ def _opened_path(path: Path) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def _seekable(source: IO[bytes]) -> Iterator[IO[bytes]]:
-    with _readable():
+    with readable():
         can_seek = source.seekable()
     if can_seek:
         yield source
         return
     with tempfile.SpooledTemporaryFile(max_size=SPOOL_IN_MEMORY_BYTES) as spool:
-        with _readable():
+        with readable():
             while chunk := source.read(CHUNK_BYTES):
                 if not isinstance(chunk, bytes):
                     raise Unsendable("The image is a stream of text: open it in binary mode")
@@ -204,7 +204,7 @@ def _seekable(source: IO[bytes]) -> Iterator[IO[bytes]]:
 
 
 def _measured(stream: IO[bytes], filename: str) -> FilePart:
-    with _readable():
+    with readable():
         start = stream.tell()
         end = stream.seek(0, os.SEEK_END)
         stream.seek(start)

@@ -11,28 +11,50 @@ Example::
 from __future__ import annotations
 
 import builtins
+import os
+import secrets
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Self, TypeAlias
-from urllib.parse import parse_qsl, quote, urlsplit
+from typing import Self
 
 from requests.adapters import BaseAdapter
 
 from ht.answers import Fields, Json
+from ht.api_clients.batch import ITEMS_MAX, Change, Create, Delete, Edit, Publish, Result, Unpublish
+from ht.api_clients.batch import PATH as BATCH_PATH
+from ht.api_clients.batch import WORK_S as BATCH_WORK_S
+from ht.api_clients.photo import PATH, Failure, Photo, PhotoId, path_of, texts_of
+from ht.api_clients.tags import Tag, Tags
+from ht.api_clients.transfers import OnProgress, PhotoOf, Uploaded, UploadProgress, photo_of_file, upload_many
+from ht.api_clients.uploads import Upload, Uploads
 from ht.connection import Connection, Timeout
-from ht.errors import AnswerNotUnderstood, Forbidden, NoThumbnail, PhotoFailed, WaitTimedOut
+from ht.errors import Forbidden, NoThumbnail, PhotoFailed, Unsendable, WaitTimedOut
 from ht.multipart import Image, MultipartBody, Progress, opened_image
+from ht.pages import iterate_pages
 from ht.retry import Clock
 from ht.tokens import Credentials
 
-__all__ = ["Failure", "Image", "Photo", "PhotoId", "Photos", "PhotosApiClient", "Progress"]
+__all__ = [
+    "Create",
+    "Delete",
+    "Edit",
+    "Failure",
+    "Image",
+    "Photo",
+    "PhotoId",
+    "Photos",
+    "PhotosApiClient",
+    "Progress",
+    "Publish",
+    "Result",
+    "Tag",
+    "Unpublish",
+    "Upload",
+    "UploadProgress",
+    "Uploaded",
+]
 
-PhotoId: TypeAlias = int | str
-
-PATH = "/api/v1/photos/"
 DEFAULT_TIMEOUT_S = (10.0, 30.0)
 DEFAULT_RETRIES = 3
 #: The longest that the server waits for a thumbnail on behalf of ``Prefer: wait=N``.
@@ -41,77 +63,12 @@ FIRST_POLL_S = 0.1
 LONGEST_POLL_S = 2.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Failure:
-    """Why a photo's thumbnails could not be made: ``code`` for programs, ``message`` for its owner, as ``str``."""
-
-    code: str
-    message: str
-
-    @classmethod
-    def from_json(cls, value: Json) -> Failure:
-        fields = Fields(value, what="failure of a photo")
-        return cls(code=fields.text("code"), message=fields.text("message"))
-
-    def __str__(self) -> str:
-        return self.message
-
-
-@dataclass(frozen=True, kw_only=True)
-class Photo:
-    """A photo, as it is to be created or as the server describes it. ``dataclasses.replace`` makes a changed one.
-
-    You set ``name`` (unique among your photos), ``caption`` (words with # become tags), ``draft`` and ``image``: a
-    path, bytes, or a file opened in binary mode. ``image`` is sent and never answered: no original leaves the server.
-
-    The server sets the rest. ``thumbnail`` is the signed URL of the one that fits 128×128 pixels, ``thumbnails`` maps a
-    size ("128") and a format ("jpeg", "webp") to such URLs; these expire, so neither repr nor comparison shows them.
-    ``width`` and ``height`` are pixels of the original. ``publish_date`` is aware, None while a draft. ``status`` is
-    "processing", "ready" or "failed", in which case ``failure`` tells its owner why.
-    """
-
-    name: str
-    caption: str = ""
-    draft: bool = False
-    image: Image | None = field(default=None, repr=False, compare=False)
-    id: PhotoId | None = None
-    thumbnail: str | None = field(default=None, repr=False, compare=False)
-    thumbnails: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False, compare=False)
-    width: int | None = None
-    height: int | None = None
-    username: str | None = None
-    publish_date: datetime | None = None
-    status: str | None = None
-    failure: Failure | None = None
-    tags: tuple[str, ...] = ()
-
-    @classmethod
-    def from_json(cls, value: Json) -> Photo:
-        """Reads an answer; ignores unknown fields, raises AnswerNotUnderstood for missing ones and wrong types."""
-        fields = Fields(value, what="photo")
-        failure = fields.value_or_none("failure")
-        return cls(
-            id=fields.identifier("id"),
-            name=fields.text("name"),
-            caption=fields.text_or_none("caption") or "",
-            draft=fields.flag("draft"),
-            thumbnail=fields.text_or_none("thumbnail"),
-            thumbnails=fields.texts_by_name("thumbnails"),
-            width=fields.integer_or_none("width"),
-            height=fields.integer_or_none("height"),
-            username=fields.text("username"),
-            publish_date=fields.moment_or_none("publish_date"),
-            status=fields.text("status"),
-            failure=None if failure is None else Failure.from_json(failure),
-            tags=fields.texts("tags"),
-        )
-
-
 class Photos:
     """``client.photos``. Each method raises the errors of ``ht.errors``; those named below are the ones to expect."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, uploads: Uploads) -> None:
         self._connection = connection
+        self._uploads = uploads
 
     def iterate(
         self,
@@ -133,17 +90,7 @@ class Photos:
         """
         wanted = {"search": search, "owner": owner, "draft": draft, "tag": tag, "ordering": ordering}
         query = {name: _form_value(value) for name, value in wanted.items() if value is not None}
-        seen: set[str] = set()
-        while True:
-            page = Fields(self._connection.request("GET", PATH, query=query), what="page of photos")
-            yield from map(Photo.from_json, page.items("results"))
-            next_url = page.text_or_none("next")
-            if not next_url:
-                return
-            if next_url in seen:
-                raise AnswerNotUnderstood("page of photos: the next page is one that was already given")
-            seen.add(next_url)
-            query = _query_of(next_url)
+        yield from map(Photo.from_json, iterate_pages(self._connection, PATH, query, what="page of photos"))
 
     def list(
         self,
@@ -162,12 +109,24 @@ class Photos:
         """
         return [*self.iterate(search=search, owner=owner, draft=draft, tag=tag, ordering=ordering)]
 
-    def create(self, photo: Photo, *, wait_s: int | None = None, progress: Progress | None = None) -> Photo:
+    def create(
+        self,
+        photo: Photo,
+        *,
+        wait_s: int | None = None,
+        progress: Progress | None = None,
+        key: str | None = None,
+        direct: bool = False,
+    ) -> Photo:
         """Uploads ``photo.image`` and gives the photo as stored: durable, its thumbnails perhaps still being made.
 
         ``wait_s`` (0 to 10) asks the server to answer when they are, or after that many seconds. ``progress`` is called
         with the bytes sent and their total. The file is streamed. It is never uploaded twice unasked: when the
         connection breaks during or after the upload, ConnectionFailed or TimedOut say so, and the photo may exist.
+
+        ``key``, up to 255 characters that you use for this photo alone, asks: the upload is then repeated when the
+        connection breaks, and so may you, for a day; there will be one photo. ``direct`` sends the bytes straight to
+        the storage, in parts if they are many, and repeats each as needed (see ``client.uploads``).
 
         Raises Unsendable (no such file), Invalid (no image, or a name that cannot be), Conflict (the name is taken),
         TooLarge.
@@ -176,11 +135,69 @@ class Photos:
 
             photo = client.photos.create(Photo(name="Sunrise", image=Path("sunrise.jpg")), wait_s=10)
         """
-        return self._upload("POST", PATH, _texts_of(photo), photo.image, wait_s=wait_s, progress=progress)
+        if not direct:
+            return self._upload("POST", PATH, texts_of(photo), photo.image, wait_s=wait_s, progress=progress, key=key)
+        if photo.image is None:
+            raise Unsendable("The photo has no image: give a path, bytes or a file opened in binary mode")
+        upload = self._uploads.create(photo.image)
+        self._uploads.send(upload, photo.image, progress=progress)
+        created = self._uploads.finalise(upload, photo)
+        return self._waited(created, wait_s) if wait_s else created
+
+    def upload_many(
+        self,
+        paths: Iterable[str | os.PathLike[str]],
+        *,
+        parallel: int = 4,
+        photo_of: PhotoOf = photo_of_file,
+        on_progress: OnProgress | None = None,
+    ) -> builtins.list[Uploaded]:
+        """Posts a photo for each file, several at once, large ones straight to the storage. One outcome for each path,
+        in their order: a file that fails keeps no other from being posted. Each is repeated as needed and posted once.
+
+        ``photo_of`` says what photo a path becomes; by default one named like the file. ``on_progress`` is called with
+        an UploadProgress, from one thread at a time.
+
+        Example::
+
+            for done in client.photos.upload_many(Path("album").glob("*.jpg"), parallel=8):
+                print(done.path, done.error or done.photo.id)
+        """
+
+        def create(photo: Photo, direct: bool, key: str, progress: Progress) -> Photo:
+            return self.create(photo, direct=direct, key=key, progress=progress)
+
+        return upload_many(paths, create=create, parallel=parallel, photo_of=photo_of, on_progress=on_progress)
+
+    def batch(self, changes: Iterable[Change], *, key: str | None = None) -> builtins.list[Result]:
+        """Makes many changes, a thousand in a request, each whole or not at all; one result for each, in their order.
+
+        A change that fails raises nothing: its result tells. ``key`` as for ``create``; without one each request has a
+        random one, so that it can be repeated when the connection breaks. Up to a thousand changes go under one key.
+
+        Example::
+
+            results = client.photos.batch([Publish(photo) for photo in client.photos.list(owner="me", draft=True)])
+            failed = [result.error for result in results if not result.ok]
+        """
+        items: builtins.list[Json] = [change.to_json() for change in changes]
+        if key is not None and len(items) > ITEMS_MAX:
+            raise ValueError(f"Up to {ITEMS_MAX} changes go under one key")
+        results: builtins.list[Result] = []
+        for start in range(0, len(items), ITEMS_MAX):
+            answer = self._connection.request(
+                "POST",
+                BATCH_PATH,
+                json={"items": items[start : start + ITEMS_MAX]},
+                key=key or secrets.token_urlsafe(24),
+                wait_s=BATCH_WORK_S,
+            )
+            results += map(Result.from_json, Fields(answer, what="answer to a batch").items("results"))
+        return results
 
     def get(self, photo: Photo | PhotoId) -> Photo:
         """The photo as it is now. Raises NotFound, for another's draft too."""
-        return Photo.from_json(self._connection.request("GET", _path_of(photo)))
+        return Photo.from_json(self._connection.request("GET", path_of(photo)))
 
     def update(
         self,
@@ -208,8 +225,8 @@ class Photos:
         if not changes and image is None:
             if not isinstance(photo, Photo):
                 raise ValueError("update(id) needs something to change, caption=... for example")
-            changes, image = _texts_of(photo), photo.image
-        path = _path_of(photo)
+            changes, image = texts_of(photo), photo.image
+        path = path_of(photo)
         if image is not None:
             return self._upload("PATCH", path, changes, image, wait_s=wait_s, progress=progress)
         answer = self._connection.request(
@@ -219,7 +236,7 @@ class Photos:
 
     def delete(self, photo: Photo | PhotoId) -> None:
         """Deletes the photo. Raises NotFound, unless an attempt of this very call may have deleted it."""
-        self._connection.request("DELETE", _path_of(photo))
+        self._connection.request("DELETE", path_of(photo))
 
     def wait_until_ready(self, photo: Photo | PhotoId, timeout_s: float = 60.0) -> Photo:
         """The photo once its thumbnails are made. Raises PhotoFailed, or WaitTimedOut after ``timeout_s`` seconds.
@@ -267,12 +284,22 @@ class Photos:
         *,
         wait_s: int | None,
         progress: Progress | None,
+        key: str | None = None,
     ) -> Photo:
         texts = {name: _form_value(value) for name, value in values.items()}
         with opened_image(image) as file:
             body = MultipartBody(texts, file_field="image", file=file, progress=progress)
-            answer = self._connection.request(method, path, body=body, headers=_prefer(wait_s), wait_s=wait_s or 0)
+            answer = self._connection.request(
+                method, path, body=body, headers=_prefer(wait_s), wait_s=wait_s or 0, key=key
+            )
         return Photo.from_json(answer)
+
+    def _waited(self, photo: Photo, wait_s: int) -> Photo:
+        """As ``Prefer: wait`` does it: the photo when it is no more processing, or after that time."""
+        try:
+            return self.wait_until_ready(photo, timeout_s=wait_s)
+        except (PhotoFailed, WaitTimedOut) as outcome:
+            return outcome.photo
 
 
 class PhotosApiClient:
@@ -319,7 +346,9 @@ class PhotosApiClient:
             transport=transport,
             clock=clock,
         )
-        self.photos = Photos(self._connection)
+        self.uploads = Uploads(self._connection)
+        self.photos = Photos(self._connection, self.uploads)
+        self.tags = Tags(self._connection)
 
     def __repr__(self) -> str:
         return f"PhotosApiClient({self._connection.base_url!r}, username={self._username!r})"
@@ -335,29 +364,6 @@ class PhotosApiClient:
     def close(self) -> None:
         """Closes the pooled connections."""
         self._connection.close()
-
-
-def _path_of(photo: Photo | PhotoId) -> str:
-    photo_id = photo.id if isinstance(photo, Photo) else photo
-    text = "" if photo_id is None else str(photo_id)
-    if text.strip(".") == "":
-        raise ValueError("The photo has no id: create it first, or get it")
-    return f"{PATH}{quote(text, safe='')}/"
-
-
-def _texts_of(photo: Photo) -> dict[str, str | bool]:
-    return {"name": photo.name, "caption": photo.caption, "draft": photo.draft}
-
-
-def _query_of(next_url: str) -> dict[str, str]:
-    """Of the link to the next page only the query is followed, at ``base_url``: the token must not go elsewhere."""
-    try:
-        query = dict(parse_qsl(urlsplit(next_url).query, keep_blank_values=True))
-    except ValueError:
-        query = {}
-    if not query:
-        raise AnswerNotUnderstood("page of photos: the link to the next page has no query")
-    return query
 
 
 def _form_value(value: str | bool) -> str:
