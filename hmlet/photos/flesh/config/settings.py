@@ -15,6 +15,7 @@ SECRET_KEY = env.text("DJANGO_SECRET_KEY")
 PUBLIC_URL = env.url("PUBLIC_URL")
 PHOTO_MAX_BYTES = env.integer("PHOTO_MAX_BYTES", 100 * 1024 * 1024)
 JOBS_KEPT_DAYS = env.integer("JOBS_KEPT_DAYS", 30)
+THUMBNAILS_KEPT_HOURS = env.integer("THUMBNAILS_KEPT_HOURS", 24)
 LOG_LEVEL = env.text("LOG_LEVEL", "INFO").upper()
 
 _public = urlsplit(PUBLIC_URL)
@@ -41,6 +42,7 @@ INSTALLED_APPS = [
     "idempotency",
     "uploads",
     "gallery",
+    "thumbnails",
 ]
 
 MIDDLEWARE = [
@@ -225,6 +227,7 @@ CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULE = {
     "reconcile jobs": {"task": "jobs.reconcile", "schedule": 5, "options": {"expires": 10}},
     "sweep jobs": {"task": "jobs.sweep", "schedule": 3600, "options": {"expires": 3600}},
+    "sweep thumbnails": {"task": "thumbnails.sweep", "schedule": 600, "options": {"expires": 600}},
     "forget unfinished uploads": {"task": "uploads.sweep", "schedule": 600, "options": {"expires": 600}},
     "forget old idempotency keys": {"task": "idempotency.sweep", "schedule": 3600, "options": {"expires": 3600}},
 }

@@ -23,6 +23,7 @@ urlpatterns = [
     path("api/v1/", include("uploads.api.urls")),
     path("api/v1/", include("gallery.api.urls")),
     path("api/v1/", include("jobs.api.urls")),
+    path("api/v1/", include("thumbnails.api.urls")),
     path("admin/", admin.site.urls),
     path("status/", status, name="status"),
     path("healthcheck", status),

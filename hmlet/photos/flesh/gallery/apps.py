@@ -11,7 +11,11 @@ class GalleryConfig(AppConfig):
         from jobs.pictures import pictures_register
 
         from gallery.handlers import handlers_register
+        from gallery.named import named_register
+        from gallery.originals import originals_named, renditions_named
         from gallery.pictures import pictures_of_originals
 
         handlers_register()
         pictures_register(Job.Kind.THUMBNAIL, pictures_of_originals)
+        named_register("originals", originals_named)
+        named_register("thumbnails", renditions_named)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import IO, Any, TypeVar
 
 from django.conf import settings
@@ -32,6 +33,7 @@ from uploads.staging import STORAGE_ERRORS as STORAGE_ERRORS
 from gallery.buckets import Bucket, originals, thumbnails
 from gallery.errors import ImageBytesLimit, ImageRefused, StorageUnavailable
 from gallery.models import Original, Rendition, original_key
+from gallery.named import ALIASES, named_of
 
 log = logging.getLogger(__name__)
 
@@ -162,15 +164,18 @@ def rendition_key(original: Original, kind: str = THUMBNAIL_KIND) -> str:
 def objects_sweep() -> int:
     """Delete objects that no row names, older than any upload lives. How many."""
     before = timezone.now() - ORPHAN_GRACE
-    return _sweep(originals(), _originals_named, before) + _sweep(thumbnails(), _renditions_named, before)
+    named = {alias: partial(named_of, alias) for alias in ALIASES}
+    return _sweep(originals(), named["originals"], before) + _sweep(thumbnails(), named["thumbnails"], before)
 
 
-def _originals_named(keys: list[str]) -> set[str]:
+def originals_named(keys: list[str]) -> set[str]:
+    """Those of the keys that an Original or an upload on its way to become one names."""
     staged = [key for key in keys if key.startswith(STAGED)]
     return staged_keys_held(staged) | set(Original.objects.filter(key__in=keys).values_list("key", flat=True))
 
 
-def _renditions_named(keys: list[str]) -> set[str]:
+def renditions_named(keys: list[str]) -> set[str]:
+    """Those of the keys that a Rendition names."""
     return set(Rendition.objects.filter(key__in=keys).values_list("key", flat=True))
 
 

@@ -65,6 +65,12 @@ def job_waits(*, job_id: uuid.UUID) -> bool:
     return Job.objects.filter(due, pk=job_id, state=Job.State.QUEUED).exists()
 
 
+def subjects_at_work(*, kind: str) -> QuerySet[Job, uuid.UUID | None]:
+    """The subjects of jobs of this kind that wait or run, for a subquery."""
+    at_work = Job.objects.filter(kind=kind, state__in=(Job.State.QUEUED, Job.State.RUNNING), subject__isnull=False)
+    return at_work.values_list("subject", flat=True)
+
+
 def jobs_view(jobs: Sequence[Job]) -> list[JobView]:
     """What is shown of them, in a number of queries that does not depend on theirs."""
     pictures = pictures_find(jobs)

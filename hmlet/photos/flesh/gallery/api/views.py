@@ -4,7 +4,6 @@ import uuid
 from functools import partial
 from typing import Any, cast
 
-from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import QueryDict
 from django_filters.rest_framework import DjangoFilterBackend
@@ -25,6 +24,7 @@ from rest_framework.reverse import reverse
 from rest_framework.viewsets import GenericViewSet
 
 from gallery import selectors, services
+from gallery.api.body import body_check
 from gallery.api.filters import PhotoFilter
 from gallery.api.limits import photo_limits
 from gallery.api.pagination import ORDERINGS, page_requested
@@ -41,13 +41,9 @@ from gallery.api.serializers import (
     PhotoTextsSerializer,
 )
 from gallery.api.uploaded import upload_named
-from gallery.errors import ImageBytesLimit
 from gallery.models import Photo
 
 PhotoInput = type[PhotoTextsSerializer]
-
-FORM_OVERHEAD_BYTES = 64 * 1024
-"""What the other fields and the boundaries of a form may add to the image."""
 
 READ_ERRORS: dict[int, Any] = {401: ErrorSerializer, 404: ErrorSerializer}
 WRITE_ERRORS: dict[int, Any] = dict.fromkeys((400, 401, 403, 404, 409, 413, 503), ErrorSerializer)
@@ -125,9 +121,7 @@ class PhotoViewSet(GenericViewSet[Photo]):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """After authentication, before any of the body is read."""
         super().initial(request, *args, **kwargs)
-        length = request.META.get("CONTENT_LENGTH") or "0"
-        if length.isdecimal() and int(length) > settings.PHOTO_MAX_BYTES + FORM_OVERHEAD_BYTES:
-            raise ImageBytesLimit(settings.PHOTO_MAX_BYTES)
+        body_check(request)
 
     def list(self, request: Request) -> Response:
         photos = self.filter_queryset(selectors.photos_visible(viewer=request.user))

@@ -1,0 +1,21 @@
+"""What a job on an image says when it fails, whoever's job it is."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from imaging.errors import ImageError
+from jobs.errors import JobError
+from uploads.staging import STORAGE_ERRORS
+
+
+@contextmanager
+def as_job_errors(*, missing: JobError) -> Iterator[None]:
+    """Raise what storage and imaging raise as JobErrors; ``missing`` where an object is not there."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise missing from error
+    except STORAGE_ERRORS as error:
+        raise JobError("storage_unavailable", "The object storage did not answer.", retryable=True) from error
+    except ImageError as error:
+        raise JobError(error.code, error.message, retryable=error.retryable) from error
