@@ -14,6 +14,7 @@ env = Environ(os.environ)
 SECRET_KEY = env.text("DJANGO_SECRET_KEY")
 PUBLIC_URL = env.url("PUBLIC_URL")
 PHOTO_MAX_BYTES = env.integer("PHOTO_MAX_BYTES", 100 * 1024 * 1024)
+PHOTO_QUOTA_BYTES = env.integer("PHOTO_QUOTA_BYTES", 50 * 1024 * 1024 * 1024)
 JOBS_KEPT_DAYS = env.integer("JOBS_KEPT_DAYS", 30)
 THUMBNAILS_KEPT_HOURS = env.integer("THUMBNAILS_KEPT_HOURS", 24)
 LOG_LEVEL = env.text("LOG_LEVEL", "INFO").upper()
@@ -40,6 +41,7 @@ INSTALLED_APPS = [
     "ops",
     "jobs",
     "idempotency",
+    "quotas",
     "uploads",
     "gallery",
     "thumbnails",
@@ -228,6 +230,7 @@ CELERY_BEAT_SCHEDULE = {
     "reconcile jobs": {"task": "jobs.reconcile", "schedule": 5, "options": {"expires": 10}},
     "sweep jobs": {"task": "jobs.sweep", "schedule": 3600, "options": {"expires": 3600}},
     "sweep thumbnails": {"task": "thumbnails.sweep", "schedule": 600, "options": {"expires": 600}},
+    "count what users hold": {"task": "gallery.usages_correct", "schedule": 3600, "options": {"expires": 3600}},
     "forget unfinished uploads": {"task": "uploads.sweep", "schedule": 600, "options": {"expires": 600}},
     "forget old idempotency keys": {"task": "idempotency.sweep", "schedule": 3600, "options": {"expires": 3600}},
 }

@@ -26,6 +26,7 @@ from imaging.header import Header, header_read
 from jobs.commits import commit_durably
 from jobs.models import Job
 from jobs.services import job_create
+from quotas.services import usage_charge, usage_refund
 from uploads.models import STAGED
 from uploads.selectors import staged_keys_held
 from uploads.staging import STORAGE_ERRORS as STORAGE_ERRORS
@@ -72,18 +73,25 @@ def upload_inspect(*, file: "File[bytes]", sha256: str | None = None) -> Upload:
     return Upload(name=name or "", file=inner, header=header, sha256=digest, bytes=size)
 
 
-def with_original(*, owner: AbstractBaseUser, upload: Upload, write: Callable[[Original], Row]) -> Row:
+def with_original(
+    *, owner: AbstractBaseUser, upload: Upload, write: Callable[[Original], Row], stored: bool | None = None
+) -> Row:
     """Call ``write`` with the upload's Original, in the transaction that creates or holds it.
 
     The bytes are stored unless this owner has them. Whoever else posts or deletes the same bytes at the same moment is
-    met by trying again. Raises StorageUnavailable, and what ``write`` raises; then nothing is kept.
+    met by trying again. ``stored`` says whether this owner had them a moment ago, where that is known.
+
+    Raises StorageUnavailable, QuotaExceeded, and what ``write`` raises; then nothing is kept.
     """
     storing: _Storing | None = None
     used = False
     try:
         while True:
-            if storing is None and not Original.objects.filter(owner_id=owner.pk, sha256=upload.sha256).exists():
+            if stored is None:
+                stored = Original.objects.filter(owner_id=owner.pk, sha256=upload.sha256).exists()
+            if storing is None and not stored:
                 storing = _Storing(upload)
+            stored = None
             original: Original | None = None
             try:
                 with transaction.atomic():
@@ -93,6 +101,8 @@ def with_original(*, owner: AbstractBaseUser, upload: Upload, write: Callable[[O
                     row = write(original)
                     if storing:
                         storing.wait()
+                        if original.key == storing.key:
+                            usage_charge(owner_id=owner.pk, bytes=original.bytes)
             except IntegrityError:
                 # Without an original, somebody has stored the same bytes meanwhile; with one, it was write's.
                 if original is None:
@@ -153,6 +163,7 @@ def original_delete_unused(*, original_id: uuid.UUID) -> bool:
         if held.photos.exists():
             return False
         held.delete()
+        usage_refund(owner_id=held.owner_id, bytes=held.bytes)
     return True
 
 

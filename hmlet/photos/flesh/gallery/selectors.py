@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Q, QuerySet
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 from ops.errors import Forbidden
 
 from gallery.buckets import thumbnails
@@ -52,11 +52,23 @@ class PhotoView:
     status: str
     failure: FailureView | None
     tags: list[str]
+    duplicate_of: uuid.UUID | None
 
 
 def photos_with_images(photos: QuerySet[Photo]) -> QuerySet[Photo]:
     """With all that a PhotoView needs, in two queries whatever the number."""
-    return photos.select_related("owner", "original").prefetch_related("original__renditions")
+    return (
+        photos.select_related("owner", "original")
+        .prefetch_related("original__renditions")
+        .annotate(duplicate_of=Subquery(_earlier_of_the_same_bytes()))
+    )
+
+
+def _earlier_of_the_same_bytes() -> QuerySet[Photo, uuid.UUID]:
+    """Any earlier one, unordered: the first that the index of originals leads to ends the search."""
+    earlier = Q(created__lt=OuterRef("created")) | Q(created=OuterRef("created"), pk__lt=OuterRef("pk"))
+    same = Photo.objects.filter(earlier, original_id=OuterRef("original_id"))
+    return same.order_by().values_list("pk", flat=True)[:1]
 
 
 def photos_visible(*, viewer: Viewer) -> QuerySet[Photo]:
@@ -107,6 +119,7 @@ def photo_view(photo: Photo, *, viewer: Viewer) -> PhotoView:
         status=original.state,
         failure=FailureView(code=original.failure_code, message=original.failure_message) if own and failed else None,
         tags=tags_parse(photo.caption),
+        duplicate_of=vars(photo)["duplicate_of"] if own else None,
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.files.base import File
 from django.db import IntegrityError, transaction
+from django.db.models import Value
 from django.utils import timezone
 from ops.errors import InvalidInput, NotFound
 from uploads.errors import UploadMismatch
@@ -40,7 +41,7 @@ def photo_create(
     """Store the image and create the photo, published unless a draft. Its thumbnail is a job.
 
     Returns when original and row are durable. Raises InvalidInput, NameTaken, ImageRefused, ImageBytesLimit,
-    StorageUnavailable or, of an upload, what upload_fetched raises; then nothing is kept.
+    QuotaExceeded, StorageUnavailable or, of an upload, what upload_fetched raises; then nothing is kept.
     """
     name, caption = _cleaned(name, caption)
     if isinstance(image, DirectUpload):
@@ -59,9 +60,11 @@ def photo_create(
 
     with _received(image) as upload:
         # Before anything is stored; the constraint decides when two come at once.
-        _name_check(owner, name)
+        taken, stored = _known(owner, name, upload.sha256)
+        if taken:
+            raise NameTaken(name)
         try:
-            return with_original(owner=owner, upload=upload, write=write)
+            return with_original(owner=owner, upload=upload, write=write, stored=stored)
         except IntegrityError:
             _name_check(owner, name)
             raise
@@ -186,6 +189,14 @@ def _cleaned(name: str, caption: str) -> tuple[str, str]:
     if errors:
         raise InvalidInput(next(iter(errors.values()))[0], errors=errors)
     return name, caption
+
+
+def _known(owner: AbstractBaseUser, name: str, sha256: str) -> tuple[bool, bool]:
+    """Whether the owner has a photo of this name, and whether they have these bytes: by one question."""
+    names = Photo.objects.filter(owner_id=owner.pk, name=name).order_by().values_list(Value("name"))
+    stored = Original.objects.filter(owner_id=owner.pk, sha256=sha256).values_list(Value("bytes"))
+    found = {kind for (kind,) in names.union(stored, all=True)}
+    return "name" in found, "bytes" in found
 
 
 def _name_check(owner: AbstractBaseUser, name: str, *, besides: uuid.UUID | None = None) -> None:

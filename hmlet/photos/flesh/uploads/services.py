@@ -22,11 +22,13 @@ from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.files.base import File
 from django.db import transaction
+from django.db.models import Count, Sum
 from django.utils import timezone
 from imaging.header import EXTENSIONS
 from jobs.models import Job
 from jobs.services import job_create
 from ops.errors import InvalidInput
+from quotas.services import usage_check
 
 from uploads.errors import (
     ImageBytesLimit,
@@ -66,15 +68,17 @@ class SignedPut:
 def upload_create(*, owner: AbstractBaseUser, bytes: int, content_type: str, sha256: str) -> DirectUpload:
     """Announce an upload. ``sha256`` is hexadecimal. Over UPLOAD_PARTS_OVER_BYTES it goes in parts.
 
-    Raises InvalidInput, ImageBytesLimit, UploadsOpenLimit or StorageUnavailable.
+    Raises InvalidInput, ImageBytesLimit, UploadsOpenLimit, QuotaExceeded or StorageUnavailable.
     """
     if bytes > settings.PHOTO_MAX_BYTES:
         raise ImageBytesLimit(settings.PHOTO_MAX_BYTES)
     if content_type not in CONTENT_TYPES:
         message = f"Of these types an image may be: {', '.join(sorted(CONTENT_TYPES))}."
         raise InvalidInput(message, errors={"content_type": [message]})
-    if DirectUpload.objects.filter(owner_id=owner.pk, photo=None).count() >= OPEN_MAX:
+    opened = DirectUpload.objects.filter(owner_id=owner.pk, photo=None).aggregate(count=Count("pk"), sum=Sum("bytes"))
+    if opened["count"] >= OPEN_MAX:
         raise UploadsOpenLimit(OPEN_MAX)
+    usage_check(owner_id=owner.pk, bytes=(opened["sum"] or 0) + bytes)
     key = staged_key()
     multipart = ""
     if bytes > settings.UPLOAD_PARTS_OVER_BYTES:

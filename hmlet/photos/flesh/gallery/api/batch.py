@@ -70,7 +70,7 @@ class BatchView(APIView):
     metadata_class = LimitsMetadata
 
     def limits(self) -> dict[str, Any]:
-        return {"items": ITEMS_MAX, "bytes": BatchParser.bytes_max, "work_s": WORK_S, **photo_limits()}
+        return {"items": ITEMS_MAX, "bytes": BatchParser.bytes_max, "work_s": WORK_S, **photo_limits(self.request.user)}
 
     @extend_schema(
         summary="Change many photos at once",

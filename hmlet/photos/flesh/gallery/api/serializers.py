@@ -46,6 +46,9 @@ class PhotoSerializer(serializers.Serializer[Any]):
     status = serializers.ChoiceField(choices=Original.State.choices, read_only=True)
     failure = FailureSerializer(read_only=True, allow_null=True, help_text="Why there is no thumbnail; for the owner.")
     tags = serializers.ListField(child=serializers.CharField(), read_only=True, help_text="The #tags of the caption.")
+    duplicate_of = serializers.UUIDField(
+        read_only=True, allow_null=True, help_text="An earlier photo of the same bytes; for the owner."
+    )
 
 
 class PhotoTextsSerializer(serializers.Serializer[Any]):

@@ -116,7 +116,7 @@ class PhotoViewSet(GenericViewSet[Photo]):
     pagination_class = None
 
     def limits(self) -> dict[str, Any]:
-        return photo_limits()
+        return photo_limits(self.request.user)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """After authentication, before any of the body is read."""

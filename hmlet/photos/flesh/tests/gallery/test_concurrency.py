@@ -89,3 +89,30 @@ def test_deleting_and_posting_the_same_bytes_at_once_loses_no_object(owner: User
         Photo.objects.all().delete()
         Original.objects.all().delete()
         buckets["originals"].clear()
+
+
+def test_of_many_uploads_at_once_no_more_pass_than_the_quota_holds(
+    owner: User, buckets: Any, settings: Any, work_off: Any
+) -> None:
+    contents = [encoded(400 + number, 300, image_format="BMP") for number in range(8)]
+    settings.PHOTO_QUOTA_BYTES = 3 * len(contents[-1]) + 100
+    statuses = _at_once(8, lambda number: _post(owner, contents[number], f"photo {number}"))
+    assert sorted(statuses) == [201] * 3 + [413] * 5
+    work_off()
+    assert len(buckets["originals"].objects) == Original.objects.count() == 3
+
+
+def test_one_request_sent_many_times_at_once_under_a_key_makes_one_photo(owner: User, buckets: Any) -> None:
+    content = encoded()
+
+    def act(_: int) -> int:
+        form = {"name": "Dawn", "image": SimpleUploadedFile("x.png", content)}
+        headers = {"Idempotency-Key": "k-1"}
+        client = client_of(owner)
+        return int(client.post("/api/v1/photos/", form, format="multipart", headers=headers).status_code)
+
+    statuses = _at_once(8, act)
+    assert set(statuses) <= {201, 409}
+    assert 201 in statuses
+    assert Photo.objects.count() == 1
+    assert act(0) == 201
