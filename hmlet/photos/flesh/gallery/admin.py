@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString, mark_safe
 from jobs.models import Job
 
 from gallery.models import Photo
-from gallery.originals import THUMBNAIL_KIND
+from gallery.renditions import THUMBNAIL_KIND
 from gallery.selectors import photo_view, photos_with_images
 from gallery.services import photo_delete
 

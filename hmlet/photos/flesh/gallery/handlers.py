@@ -1,37 +1,35 @@
-"""What the gallery does in workers: make thumbnails, delete objects."""
+"""What the gallery does in workers: make thumbnails and renditions, delete objects."""
 
-import uuid
+from collections.abc import Sequence
 from io import BytesIO
 
+from django.contrib.auth import get_user_model
 from imaging.confined import renditions_confined
-from imaging.errors import ImageError
 from imaging.renditions import Picture, Pictures, Wanted
 from jobs.errors import JobError
 from jobs.handlers import Write, handler_register
 from jobs.models import Job
+from jobs.services import job_create
 
 from gallery.buckets import originals, thumbnails
 from gallery.models import Original, Rendition
-from gallery.originals import STORAGE_ERRORS, THUMBNAIL_KIND, original_delete_unused, rendition_key
-
-THUMBNAIL = Wanted(kind=THUMBNAIL_KIND, box=(128, 128))
+from gallery.originals import STORAGE_ERRORS, original_delete_unused
+from gallery.renditions import OTHERS, SIZES_BY_KIND, THUMBNAIL, rendition_key, rendition_keys, rendition_kind
+from gallery.work_errors import as_job_errors
 
 
 class ThumbnailHandler:
-    """Original in, rendition out."""
+    """Original in, thumbnail out: what an upload waits for. Its end commits the job that makes the other renditions."""
 
     def work(self, job: Job) -> Write:
-        original = Original.objects.filter(pk=job.subject).first() if job.subject else None
-        if original is None or original.state == Original.State.READY:
+        original = _original_of(job)
+        if original is None:
+            return _gone(job)
+        if original.state == Original.State.READY:
             return _nothing
-        made = _made(original)
-        key = rendition_key(original)
-        (thumbnail,) = made.pictures
-        try:
-            thumbnails().write(key, BytesIO(thumbnail.content), thumbnail.content_type)
-        except STORAGE_ERRORS as error:
-            raise _storage_away() from error
-        return lambda: _rendition_write(original.pk, key, made, thumbnail)
+        made = _made(original, [THUMBNAIL])
+        rows = _stored(original, made.pictures)
+        return lambda: self._write(job, original, made, rows)
 
     def give_up(self, job: Job, error: JobError) -> None:
         if job.subject is None:
@@ -39,6 +37,46 @@ class ThumbnailHandler:
         Original.objects.filter(pk=job.subject, state=Original.State.PROCESSING).update(
             state=Original.State.FAILED, failure_code=error.code, failure_message=error.message
         )
+
+    def _write(self, job: Job, original: Original, made: Pictures, rows: list[Rendition]) -> None:
+        # The original first: it is thereby locked, and who deletes it waits, and then deletes the renditions too.
+        there = Original.objects.filter(pk=original.pk).update(
+            state=Original.State.READY,
+            width=made.source_width,
+            height=made.source_height,
+            failure_code="",
+            failure_message="",
+        )
+        if not there:
+            _leave_nothing(job)
+            return
+        _rows_write(rows)
+        # Named by id alone, which spares asking for the user.
+        owner = get_user_model()(pk=job.owner_id) if job.owner_id else None
+        job_create(kind=Job.Kind.RENDITIONS, owner=owner, subject=original.pk, name=job.name)
+
+
+class RenditionsHandler:
+    """Original in, all the other renditions out. The photo is ready before this and stays so when it fails."""
+
+    def work(self, job: Job) -> Write:
+        original = _original_of(job)
+        if original is None:
+            return _gone(job)
+        if set(original.renditions.values_list("kind", flat=True)) >= set(SIZES_BY_KIND):
+            return _nothing
+        # All of them, whatever is there: they are made of each other, and come out the same each time.
+        rows = _stored(original, _made(original, OTHERS, patient=True).pictures)
+        return lambda: self._write(job, original, rows)
+
+    def give_up(self, job: Job, error: JobError) -> None:
+        """The job tells the reason."""
+
+    def _write(self, job: Job, original: Original, rows: list[Rendition]) -> None:
+        if Original.objects.select_for_update().filter(pk=original.pk).values_list("pk").first():
+            _rows_write(rows)
+        else:
+            _leave_nothing(job)
 
 
 class PurgeHandler:
@@ -51,10 +89,11 @@ class PurgeHandler:
         # An upload that came to nothing, or seemed to: a commit whose answer was lost has made the row all the same.
         if job.subject is None and Original.objects.filter(key__in=job.payload["originals"]).exists():
             return _nothing
+        renditions = rendition_keys(job.subject) if job.subject else ()
         try:
             for key in job.payload["originals"]:
                 originals().discard(key)
-            for key in job.payload["thumbnails"]:
+            for key in {*job.payload["thumbnails"], *renditions}:
                 thumbnails().discard(key)
         except STORAGE_ERRORS as error:
             raise _storage_away() from error
@@ -67,6 +106,7 @@ class PurgeHandler:
 def handlers_register() -> None:
     """Called once, when the app is ready."""
     handler_register(Job.Kind.THUMBNAIL, ThumbnailHandler())
+    handler_register(Job.Kind.RENDITIONS, RenditionsHandler())
     handler_register(Job.Kind.PURGE, PurgeHandler())
 
 
@@ -74,47 +114,66 @@ def _storage_away() -> JobError:
     return JobError("storage_unavailable", "The object storage did not answer.", retryable=True)
 
 
-def _made(original: Original) -> Pictures:
+def _made(original: Original, wanted: Sequence[Wanted], *, patient: bool = False) -> Pictures:
     """Copied from the bucket into the sandbox, which decodes while bytes still come."""
-    try:
+    missing = JobError("original_missing", "The stored image is not there any more. Post it again.")
+    with as_job_errors(missing=missing):
         return renditions_confined(
-            [THUMBNAIL], size_bytes=original.bytes, feed=lambda sink: originals().read(original.key, sink)
+            wanted,
+            size_bytes=original.bytes,
+            feed=lambda sink: originals().read(original.key, sink),
+            patient=patient,
         )
-    except FileNotFoundError as error:
-        raise JobError("original_missing", "The stored image is not there any more. Post it again.") from error
-    except STORAGE_ERRORS as error:
-        raise _storage_away() from error
-    except ImageError as error:
-        raise JobError(error.code, error.message, retryable=error.retryable) from error
 
 
-def _rendition_write(original_id: uuid.UUID, key: str, made: Pictures, thumbnail: Picture) -> None:
-    # The original first: it is thereby locked, and who deletes it waits, and then deletes the rendition too.
-    there = Original.objects.filter(pk=original_id).update(
-        state=Original.State.READY,
-        width=made.source_width,
-        height=made.source_height,
-        failure_code="",
-        failure_message="",
-    )
-    if not there:
-        return
-    rendition = Rendition(
-        original_id=original_id,
-        kind=THUMBNAIL_KIND,
-        key=key,
-        content_type=thumbnail.content_type,
-        bytes=len(thumbnail.content),
-        width=thumbnail.width,
-        height=thumbnail.height,
-    )
-    # One statement, where update_or_create takes four.
+def _stored(original: Original, pictures: Sequence[Picture]) -> list[Rendition]:
+    """Put the objects; the rows that are to name them."""
+    rows = []
+    for picture in pictures:
+        kind = rendition_kind(picture.kind, picture.format)
+        key = rendition_key(original.pk, kind)
+        try:
+            thumbnails().write(key, BytesIO(picture.content), picture.content_type)
+        except STORAGE_ERRORS as error:
+            raise _storage_away() from error
+        rows.append(
+            Rendition(
+                original_id=original.pk,
+                kind=kind,
+                key=key,
+                content_type=picture.content_type,
+                bytes=len(picture.content),
+                width=picture.width,
+                height=picture.height,
+            )
+        )
+    return rows
+
+
+def _rows_write(rows: list[Rendition]) -> None:
+    """In one statement, where update_or_create takes four for each."""
     Rendition.objects.bulk_create(
-        [rendition],
+        rows,
         update_conflicts=True,
         unique_fields=["original", "kind"],
         update_fields=["key", "content_type", "bytes", "width", "height"],
     )
+
+
+def _original_of(job: Job) -> Original | None:
+    return Original.objects.filter(pk=job.subject).first() if job.subject else None
+
+
+def _gone(job: Job) -> Write:
+    """For an original that is not there: an earlier attempt may have stored something after it went."""
+    return (lambda: _leave_nothing(job)) if job.attempts > 1 else _nothing
+
+
+def _leave_nothing(job: Job) -> None:
+    """Have all renditions deleted of an original that went."""
+    if job.subject is not None:
+        payload = {"originals": [], "thumbnails": rendition_keys(job.subject)}
+        job_create(kind=Job.Kind.PURGE, owner=None, subject=None, payload=payload)
 
 
 def _nothing() -> None:

@@ -43,7 +43,7 @@ class Original(models.Model):
 
 
 class Rendition(models.Model):
-    """A smaller image made of an original. ``kind`` is the side of the box it fits into."""
+    """An object made of an original, smaller and in one format; gallery.renditions has the kinds."""
 
     original = models.ForeignKey(Original, models.CASCADE, related_name="renditions")
     kind = models.CharField(max_length=16)

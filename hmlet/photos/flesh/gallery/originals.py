@@ -35,10 +35,10 @@ from gallery.buckets import Bucket, originals, thumbnails
 from gallery.errors import ImageBytesLimit, ImageRefused, StorageUnavailable
 from gallery.models import Original, Rendition, original_key
 from gallery.named import ALIASES, named_of
+from gallery.renditions import rendition_keys
 
 log = logging.getLogger(__name__)
 
-THUMBNAIL_KIND = "128"
 ORPHAN_GRACE = timedelta(hours=1)
 """Longer than any request or job lives: an object younger than this may be about to get its row."""
 
@@ -145,7 +145,7 @@ def original_release(*, original: Original) -> None:
 
     A job, so that no transaction ever waits for two originals.
     """
-    payload = {"originals": [original.key], "thumbnails": [rendition_key(original)]}
+    payload = {"originals": [original.key], "thumbnails": rendition_keys(original.pk)}
     job_create(kind=Job.Kind.PURGE, owner=None, subject=original.pk, payload=payload)
 
 
@@ -165,11 +165,6 @@ def original_delete_unused(*, original_id: uuid.UUID) -> bool:
         held.delete()
         usage_refund(owner_id=held.owner_id, bytes=held.bytes)
     return True
-
-
-def rendition_key(original: Original, kind: str = THUMBNAIL_KIND) -> str:
-    """Where a rendition is: the same for every attempt, so that five make one object."""
-    return f"{original.id.hex[:2]}/{original.id.hex[2:]}-{kind}.jpg"
 
 
 def objects_sweep() -> int:

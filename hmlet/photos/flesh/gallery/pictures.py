@@ -9,7 +9,7 @@ from jobs.pictures import Picture, Pictures, Thumbnail
 
 from gallery.buckets import thumbnails
 from gallery.models import Original, Rendition
-from gallery.originals import THUMBNAIL_KIND
+from gallery.renditions import THUMBNAIL_KIND
 
 
 def pictures_of_originals(jobs: Sequence[Job]) -> Mapping[uuid.UUID, Pictures]:

@@ -1,17 +1,19 @@
 """Reads of photos: who sees which, and what a photo looks like to whom."""
 
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import OuterRef, Q, QuerySet, Subquery
+from imaging.encode import JPEG, WEBP
 from ops.errors import Forbidden
 
 from gallery.buckets import thumbnails
 from gallery.models import Original, Photo, Rendition
-from gallery.originals import THUMBNAIL_KIND
+from gallery.renditions import SIZES, SIZES_BY_KIND, THUMBNAIL_KIND
 from gallery.services import photo_missing
 from gallery.text import tags_parse
 
@@ -20,9 +22,10 @@ Viewer = AbstractBaseUser | AnonymousUser
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThumbnailView:
-    """A rendition as shown: its signed URL, its size in pixels."""
+    """A size in which a photo is shown: signed URLs of its formats, its width and height in pixels."""
 
     jpeg: str
+    webp: str | None
     width: int
     height: int
 
@@ -102,7 +105,7 @@ def photo_view(photo: Photo, *, viewer: Viewer) -> PhotoView:
     """What ``viewer`` sees of ``photo``."""
     original = photo.original
     own = photo.owner_id == viewer.pk
-    shown = {rendition.kind: _thumbnail_view(rendition) for rendition in original.renditions.all()}
+    shown = _thumbnails_view(original.renditions.all())
     main = shown.get(THUMBNAIL_KIND)
     failed = original.state == Original.State.FAILED
     return PhotoView(
@@ -123,6 +126,20 @@ def photo_view(photo: Photo, *, viewer: Viewer) -> PhotoView:
     )
 
 
-def _thumbnail_view(rendition: Rendition) -> ThumbnailView:
-    url = thumbnails().signed_url(rendition.key, rendition.content_type)
-    return ThumbnailView(jpeg=url, width=rendition.width, height=rendition.height)
+def _thumbnails_view(renditions: Iterable[Rendition]) -> dict[str, ThumbnailView]:
+    """By the size, smallest first, as far as they are made."""
+    made = {SIZES_BY_KIND[rendition.kind]: rendition for rendition in renditions if rendition.kind in SIZES_BY_KIND}
+    return {
+        size: ThumbnailView(
+            jpeg=_url(made[size, JPEG]),
+            webp=_url(made[size, WEBP]) if (size, WEBP) in made else None,
+            width=made[size, JPEG].width,
+            height=made[size, JPEG].height,
+        )
+        for size in SIZES
+        if (size, JPEG) in made
+    }
+
+
+def _url(rendition: Rendition) -> str:
+    return thumbnails().signed_url(rendition.key, rendition.content_type)

@@ -14,8 +14,13 @@ class Kind(models.TextChoices):
     """What there is to do. A new kind is no change of any table."""
 
     THUMBNAIL = "thumbnail"
+    RENDITIONS = "renditions"
     FILE_THUMBNAIL = "file_thumbnail", "Thumbnail of a file"
     PURGE = "purge"
+
+
+BACKGROUND = frozenset({Kind.RENDITIONS})
+"""Kinds that nobody waits for: their turn comes when no other job is due, and few of them run at once."""
 
 
 def kind_choices() -> list[tuple[str, str]]:
@@ -47,6 +52,7 @@ class Job(models.Model):
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     subject = models.UUIDField(null=True, db_index=True)
     payload = models.JSONField(default=dict)
+    background = models.BooleanField(default=False, db_default=False)
     name = models.CharField(max_length=255, blank=True, default="", db_default="")
     attempts = models.PositiveSmallIntegerField(default=0)
     attempts_max = models.PositiveSmallIntegerField(default=ATTEMPTS_MAX, db_default=ATTEMPTS_MAX)
@@ -74,8 +80,15 @@ class Job(models.Model):
                 Coalesce("owner", 0),
                 Coalesce("not_before", "created"),
                 F("id"),
-                name="job_queue",
-                condition=Q(state="queued"),
+                name="job_queue_foreground",
+                condition=Q(state="queued", background=False),
+            ),
+            models.Index(
+                Coalesce("owner", 0),
+                Coalesce("not_before", "created"),
+                F("id"),
+                name="job_queue_background",
+                condition=Q(state="queued", background=True),
             ),
             models.Index(Coalesce("owner", 0), F("started"), name="job_served"),
             models.Index(fields=["lease_until"], name="job_lease", condition=Q(state="running")),

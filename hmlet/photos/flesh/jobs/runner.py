@@ -12,7 +12,7 @@ from django.db import Error, connection
 from jobs.errors import JobError
 from jobs.handlers import handler_of
 from jobs.models import Job
-from jobs.selectors import job_waits
+from jobs.selectors import background_next, job_waits
 from jobs.services import LEASE, job_claim, job_complete, job_fail, job_remind, job_renew
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,11 @@ def job_run(job_id: uuid.UUID) -> bool:
         return False
     if job.id != job_id and job_waits(job_id=job_id):
         job_remind(job_id)
-    return _done(job)
+    ended = _done(job)
+    if job.background and (following := background_next()):
+        # Its message may have come while as many were at work as may be.
+        job_remind(following)
+    return ended
 
 
 def _done(job: Job) -> bool:

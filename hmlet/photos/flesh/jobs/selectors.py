@@ -61,8 +61,12 @@ def job_get(*, viewer: Viewer, job_id: uuid.UUID) -> Job:
 
 def job_waits(*, job_id: uuid.UUID) -> bool:
     """Whether the job is queued and due."""
-    due = Q(not_before=None) | Q(not_before__lte=timezone.now())
-    return Job.objects.filter(due, pk=job_id, state=Job.State.QUEUED).exists()
+    return _due().filter(pk=job_id).exists()
+
+
+def background_next() -> uuid.UUID | None:
+    """One of the background's jobs that are due, if there are any."""
+    return next(iter(_due().filter(background=True).order_by().values_list("pk", flat=True)[:1]), None)
 
 
 def subjects_at_work(*, kind: str) -> QuerySet[Job, uuid.UUID | None]:
@@ -86,6 +90,11 @@ def timelines_of_subjects(subjects: Iterable[uuid.UUID]) -> list[tuple[Job, list
     """The jobs that were about any of these, oldest first, each with its timeline."""
     jobs = jobs_with_past(Job.objects.filter(subject__in=list(subjects))).order_by("created", "id")
     return [(job, job_timeline(job)) for job in jobs]
+
+
+def _due() -> QuerySet[Job]:
+    reached = Q(not_before=None) | Q(not_before__lte=timezone.now())
+    return Job.objects.filter(reached, state=Job.State.QUEUED)
 
 
 def _timeline(job: Job) -> Iterator[Event]:

@@ -19,7 +19,7 @@ from django.utils import timezone
 from jobs.commits import commit_durably
 from jobs.errors import JobError, JobNotCancellable, JobNotRetryable
 from jobs.handlers import Write, handler_of
-from jobs.models import ATTEMPTS_MAX, Attempt, Job, OutboxEntry
+from jobs.models import ATTEMPTS_MAX, BACKGROUND, Attempt, Job, OutboxEntry
 from jobs.news import news_tell
 from jobs.turns import turn_claim
 
@@ -46,7 +46,12 @@ def job_create(
 ) -> Job:
     """A job and its outbox entry, in the caller's transaction; published once that has committed."""
     job = Job.objects.create(
-        kind=kind, owner_id=owner.pk if owner else None, subject=subject, payload=payload or {}, name=name[:255]
+        kind=kind,
+        owner_id=owner.pk if owner else None,
+        subject=subject,
+        payload=payload or {},
+        name=name[:255],
+        background=kind in BACKGROUND,
     )
     OutboxEntry.objects.create(job=job, due=timezone.now() + PUBLICATION_GRACE)
     transaction.on_commit(partial(job_remind, job.id), robust=True)
@@ -97,8 +102,9 @@ def job_complete(job: Job, *, write: Write) -> bool:
         if not ended:
             return False
         OutboxEntry.objects.filter(job_id=job.id).delete()
-        write()
+        # Told first: what is written may publish other jobs.
         _tell_when_committed(job)
+        write()
     return True
 
 

@@ -2,11 +2,15 @@
 
 So one who has queued ten thousand jobs and one who has queued a single one get every other turn. The platform's own
 jobs, which have no owner, count as one more owner's. Nothing is kept for this but the jobs themselves: the statement
-goes from owner to owner in the index ``job_queue``, some microseconds for each that waits, however much.
+goes from owner to owner in an index of those that wait, some microseconds for each owner, however much waits.
+
+Jobs in the background take their turns in the same way, but only while no other job is due, and no more at once than
+leaves workers free for what somebody waits for.
 """
 
 from datetime import datetime
 
+from django.conf import settings
 from django.db import connection
 
 from jobs.models import Job
@@ -16,10 +20,12 @@ from jobs.models import Job
 _CLAIM = """
 WITH RECURSIVE
 waiting (party) AS (
-    SELECT MIN(COALESCE(owner_id, 0)) FROM jobs_job WHERE state = 'queued'
+    SELECT MIN(COALESCE(owner_id, 0)) FROM jobs_job WHERE state = 'queued' AND {lane}
     UNION ALL
-    SELECT (SELECT MIN(COALESCE(owner_id, 0)) FROM jobs_job WHERE state = 'queued' AND COALESCE(owner_id, 0) > party)
-    FROM waiting WHERE party IS NOT NULL
+    SELECT (
+        SELECT MIN(COALESCE(owner_id, 0)) FROM jobs_job
+        WHERE state = 'queued' AND {lane} AND COALESCE(owner_id, 0) > party
+    ) FROM waiting WHERE party IS NOT NULL
 ),
 turn (party) AS MATERIALIZED (
     SELECT party FROM waiting WHERE party IS NOT NULL
@@ -28,22 +34,36 @@ turn (party) AS MATERIALIZED (
 head (id) AS MATERIALIZED (
     SELECT (
         SELECT id FROM jobs_job
-        WHERE state = 'queued' AND COALESCE(owner_id, 0) = party AND COALESCE(not_before, created) <= %(now)s
+        WHERE state = 'queued' AND {lane} AND COALESCE(owner_id, 0) = party AND COALESCE(not_before, created) <= %(now)s
         ORDER BY COALESCE(not_before, created), id
         LIMIT 1 {skip_locked}
     ) FROM turn
 )
 UPDATE jobs_job
 SET state = 'running', attempts = attempts + 1, started = %(now)s, lease_until = %(lease_until)s
-WHERE id = (SELECT id FROM head WHERE id IS NOT NULL LIMIT 1) AND state = 'queued'
+WHERE id = (SELECT id FROM head WHERE id IS NOT NULL LIMIT 1) AND state = 'queued' {limit}
 RETURNING *
 """
+_FOREGROUND = {"lane": "NOT background", "limit": ""}
+# Two that ask at the same moment may both come through: then there is one more for a while.
+_BACKGROUND = {
+    "lane": "background",
+    "limit": """AND %(at_once)s > (
+        SELECT COUNT(*) FROM jobs_job WHERE state = 'running' AND background AND lease_until > %(now)s
+    )""",
+}
 
 
 def turn_claim(*, now: datetime, lease_until: datetime) -> Job | None:
     """Make the next job in turn run until ``lease_until``. None if nothing is due, or others were quicker."""
     skip_locked = "FOR UPDATE SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
     adapted = connection.ops.adapt_datetimefield_value
-    moments = {"now": adapted(now), "lease_until": adapted(lease_until)}
-    claimed = list(Job.objects.raw(_CLAIM.format(skip_locked=skip_locked), moments))
-    return claimed[0] if claimed else None
+    given = {
+        "now": adapted(now),
+        "lease_until": adapted(lease_until),
+        "at_once": settings.JOBS_BACKGROUND_AT_ONCE,
+    }
+    for lane in (_FOREGROUND, _BACKGROUND):
+        if claimed := list(Job.objects.raw(_CLAIM.format(skip_locked=skip_locked, **lane), given)):
+            return claimed[0]
+    return None

@@ -17,6 +17,7 @@ class Flag(serializers.BooleanField):
 
 class ThumbnailSerializer(serializers.Serializer[Any]):
     jpeg = serializers.URLField(help_text="Signed; the same for some minutes, valid for up to an hour.")
+    webp = serializers.URLField(allow_null=True, help_text="The same in fewer bytes; null until it is made.")
     width = serializers.IntegerField()
     height = serializers.IntegerField()
 
@@ -37,7 +38,9 @@ class PhotoSerializer(serializers.Serializer[Any]):
         read_only=True, allow_null=True, help_text="The 128×128-box thumbnail; null until it is made."
     )
     thumbnails = serializers.DictField(
-        child=ThumbnailSerializer(), read_only=True, help_text="All sizes, by the side of the box."
+        child=ThumbnailSerializer(),
+        read_only=True,
+        help_text="All sizes that are made, by the side of the box: 128, 512 and 1440 in proportion, 256 a square.",
     )
     width = serializers.IntegerField(read_only=True, help_text="Pixels of the original, as shown.")
     height = serializers.IntegerField(read_only=True)

@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from gallery.models import Original, Photo
+from gallery.renditions import SIZES_BY_KIND
 from jobs.models import Job
 from jobs.runner import job_run
 
@@ -63,9 +64,11 @@ def test_the_same_bytes_posted_many_times_at_once_are_stored_once(owner: User, b
 def test_a_job_delivered_many_times_at_once_runs_once(owner: User, buckets: Any) -> None:
     _post(owner, encoded(), "photo")
     job = Job.objects.get()
-    assert sorted(_at_once(5, lambda _: job_run(job.pk))) == [False] * 4 + [True]
-    assert Job.objects.get().attempts == 1
-    assert len(buckets["thumbnails"].objects) == 1
+    _at_once(5, lambda _: job_run(job.pk))
+    assert Job.objects.get(kind="thumbnail").attempts == 1
+    # Whoever came late may have done the job that followed from it.
+    assert Job.objects.get(kind="renditions").attempts in {0, 1}
+    assert len(buckets["thumbnails"].objects) in {1, len(SIZES_BY_KIND)}
 
 
 def test_deleting_and_posting_the_same_bytes_at_once_loses_no_object(owner: User, buckets: Any) -> None:

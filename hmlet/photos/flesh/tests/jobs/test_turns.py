@@ -1,9 +1,11 @@
 """Whose turn it is: first in, first out for each owner, and every other turn where two owners wait."""
 
 import threading
+import uuid
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -115,3 +117,40 @@ def test_workers_that_claim_at_once_get_different_jobs_and_none_comes_away_empty
     assert None not in found
     assert len({job.pk for job in found if job}) == 16
     assert set(Job.objects.values_list("attempts", flat=True)) == {1}
+
+
+def in_background(owner: User | None, count: int) -> list[Job]:
+    return Job.objects.bulk_create(Job(kind="renditions", owner=owner, background=True) for _ in range(count))
+
+
+def test_jobs_in_the_background_wait_for_all_others(owner: User, stranger: User) -> None:
+    in_background(owner, 2)
+    made = queue(owner, 2) + queue(stranger, 1)
+    assert {job.pk for job in claimed(3)} == {job.pk for job in made}
+    assert job_claim() is not None, "nothing else is left"
+
+
+def test_no_more_of_the_background_runs_at_once_than_may(owner: User, stranger: User, settings: Any) -> None:
+    settings.JOBS_BACKGROUND_AT_ONCE = 2
+    in_background(owner, 3)
+    in_background(stranger, 1)
+    running = claimed(4)
+    assert {job.owner for job in running} == {owner, stranger}, "two, and in turns"
+    (single,) = queue(owner, 1)
+    assert job_claim() == single, "others are not held up"
+    Job.objects.filter(pk=running[0].pk).update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert job_claim() is not None, "one that lost its worker does not count"
+
+
+def test_the_next_of_the_background_is_published_when_one_ends(owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    published: list[uuid.UUID] = []
+    monkeypatch.setattr(services, "job_publish", published.append)
+    first, second = in_background(owner, 2)
+    running = claimed(1)
+    assert not job_run(second.pk), "its message comes while the other is at work"
+    Job.objects.filter(pk=running[0].pk).update(state="queued")
+    assert job_run(first.pk)
+    assert len(published) == 1
+    assert job_run(published[0])
+    assert not Job.objects.filter(state="queued").exists()
+    assert len(published) == 1, "nothing follows the last"
