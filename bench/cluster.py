@@ -128,6 +128,7 @@ def _contenders(env: HmletKindEnv, place: Place, folder: Path) -> dict[str, tupl
 
 def _changed_s(copy: Place) -> float:
     """From the start of a deploy of one changed file to the first answer of it."""
+    copy.must("deploy")  # the copy's .venv is no part of it
     mark = secrets.token_hex(6)
     probes = copy.checkout / "hmlet/photos/flesh/ops/middleware.py"
     text = probes.read_text(encoding="utf-8")
