@@ -147,6 +147,15 @@ class Connection:
             call = replace(call, url=_followed(call.url, answer.headers.get("Location", "")))
         raise AnswerNotUnderstood(f"{call.what}: more than {REDIRECTS_MAX} redirects")
 
+    def destination(self, path: str) -> str:
+        """Where the API redirects to from ``path``: a URL to ``fetch``. Raises any HtError."""
+        call = Call(method="GET", url=self.base_url + path, repeatable=True)
+        answer = self._answer_as_user(call)
+        self._refuse_errors(call, answer)
+        if not 300 <= answer.status < 400:
+            raise AnswerNotUnderstood(f"{call.what}: expected a redirect, got HTTP {answer.status}")
+        return _followed(call.url, answer.headers.get("Location", ""))
+
     def put(self, url: str, *, headers: Mapping[str, str], body: Body) -> None:
         """Put ``body`` to a signed URL that came in an answer, without token or cookie. Raises any HtError."""
         call = Call(method="PUT", url=_followed(self.base_url, url), repeatable=True, headers=headers, body=body)

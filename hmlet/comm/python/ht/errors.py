@@ -16,7 +16,10 @@
      │    └── ServerError      5xx
      ├── NoThumbnail           the photo has none of that size, or none yet
      ├── PhotoFailed           the photo was stored, its thumbnails could not be made: ``photo.failure``
-     └── WaitTimedOut          not ready in the time given; it may become so yet
+     ├── JobFailed             the job failed or was cancelled: ``job.failure``
+     └── WaitTimedOut          not there in the time given; it may come yet: ``timeout_s``
+          ├── PhotoNotReady    ``photo``
+          └── JobNotDone       ``job``
 
 ``error.transient`` says whether the same call may succeed later. Messages never hold a password, a token or the query
 of a signed URL, and exceptions of requests are not chained, because theirs do.
@@ -28,6 +31,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ht.api_clients.jobs import Job
     from ht.api_clients.photo import Photo
 
 
@@ -151,18 +155,47 @@ class PhotoFailed(HtError):
         return f"Photo {self.photo.id} failed: {self.photo.failure or 'the server gives no reason'}"
 
 
+class JobFailed(HtError):
+    """The job failed or was cancelled; ``job.failure`` says why."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(job)
+        self.job = job
+
+    def __str__(self) -> str:
+        return f"Job {self.job.id} {self.job.state}: {self.job.failure or 'the server gives no reason'}"
+
+
 class WaitTimedOut(HtError):
-    """The photo was not ready after ``timeout_s`` seconds. Wait longer, or look whether the workers run."""
+    """Not there after ``timeout_s`` seconds. Wait longer, or look whether the workers run."""
 
     transient = True
+
+    def __init__(self, awaited: Photo | Job, timeout_s: float) -> None:
+        super().__init__(awaited, timeout_s)
+        self.timeout_s = timeout_s
+
+
+class PhotoNotReady(WaitTimedOut):
+    """``photo`` as it was then."""
 
     def __init__(self, photo: Photo, timeout_s: float) -> None:
         super().__init__(photo, timeout_s)
         self.photo = photo
-        self.timeout_s = timeout_s
 
     def __str__(self) -> str:
         return f"Photo {self.photo.id} is still {self.photo.status} after {self.timeout_s:g} s"
+
+
+class JobNotDone(WaitTimedOut):
+    """``job`` as it was then."""
+
+    def __init__(self, job: Job, timeout_s: float) -> None:
+        super().__init__(job, timeout_s)
+        self.job = job
+
+    def __str__(self) -> str:
+        return f"Job {self.job.id} is still {self.job.state} after {self.timeout_s:g} s"
 
 
 _BY_STATUS: dict[int, type[ApiError]] = {

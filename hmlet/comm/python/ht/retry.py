@@ -13,6 +13,8 @@ REPEATABLE_METHODS = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 REPEATABLE_STATUSES = frozenset({429, 502, 503, 504})
 FIRST_DELAY_S = 0.2
 LONGEST_DELAY_S = 10.0
+FIRST_POLL_S = 0.1
+LONGEST_POLL_S = 2.0
 #: A server that asks for a longer pause gets its error raised instead; the caller knows better how to spend it.
 LONGEST_RETRY_AFTER_S = 60.0
 
@@ -27,6 +29,24 @@ class Clock(Protocol):
     def time(self) -> float: ...
 
     def sleep(self, seconds: float, /) -> None: ...
+
+
+class Pauses:
+    """The growing pauses of one who looks again and again, for ``timeout_s`` seconds in all."""
+
+    def __init__(self, clock: Clock, timeout_s: float) -> None:
+        self._clock = clock
+        self._deadline_s = clock.monotonic() + timeout_s
+        self._next_s = FIRST_POLL_S
+
+    def pause(self) -> bool:
+        """Sleep until it is time to look again. False, at once, when the time is over."""
+        left_s = self._deadline_s - self._clock.monotonic()
+        if left_s <= 0:
+            return False
+        self._clock.sleep(min(self._next_s, left_s))
+        self._next_s = min(LONGEST_POLL_S, self._next_s * 1.5)
+        return True
 
 
 def is_repeatable(failure: ConnectionFailed | TimedOut, *, repeatable: bool) -> bool:

@@ -24,15 +24,17 @@ from ht.answers import Fields, Json
 from ht.api_clients.batch import ITEMS_MAX, Change, Create, Delete, Edit, Publish, Result, Unpublish
 from ht.api_clients.batch import PATH as BATCH_PATH
 from ht.api_clients.batch import WORK_S as BATCH_WORK_S
+from ht.api_clients.jobs import Jobs
 from ht.api_clients.photo import PATH, Failure, Photo, PhotoId, path_of, texts_of
 from ht.api_clients.tags import Tag, Tags
+from ht.api_clients.thumbnails import Thumbnails
 from ht.api_clients.transfers import OnProgress, PhotoOf, Uploaded, UploadProgress, photo_of_file, upload_many
 from ht.api_clients.uploads import Upload, Uploads
 from ht.connection import Connection, Timeout
-from ht.errors import Forbidden, NoThumbnail, PhotoFailed, Unsendable, WaitTimedOut
+from ht.errors import Forbidden, NoThumbnail, PhotoFailed, PhotoNotReady, Unsendable
 from ht.multipart import Image, MultipartBody, Progress, opened_image
 from ht.pages import iterate_pages
-from ht.retry import Clock
+from ht.retry import Clock, Pauses
 from ht.tokens import Credentials
 
 __all__ = [
@@ -59,8 +61,6 @@ DEFAULT_TIMEOUT_S = (10.0, 30.0)
 DEFAULT_RETRIES = 3
 #: The longest that the server waits for a thumbnail on behalf of ``Prefer: wait=N``.
 PREFER_WAIT_MAX_S = 10
-FIRST_POLL_S = 0.1
-LONGEST_POLL_S = 2.0
 
 
 class Photos:
@@ -244,20 +244,15 @@ class Photos:
         The time is looked at between requests: a server that falls silent may take up to the client's own ``timeout_s``
         longer.
         """
-        clock = self._connection.clock
-        deadline_s = clock.monotonic() + timeout_s
-        pause_s = FIRST_POLL_S
+        pauses = Pauses(self._connection.clock, timeout_s)
         while True:
             current = self.get(photo)
             if current.status == "ready":
                 return current
             if current.status == "failed":
                 raise PhotoFailed(current)
-            left_s = deadline_s - clock.monotonic()
-            if left_s <= 0:
-                raise WaitTimedOut(current, timeout_s)
-            clock.sleep(min(pause_s, left_s))
-            pause_s = min(LONGEST_POLL_S, pause_s * 1.5)
+            if not pauses.pause():
+                raise PhotoNotReady(current, timeout_s)
 
     def download_thumbnail(self, photo: Photo | PhotoId, size: str = "128", *, image_format: str = "jpeg") -> bytes:
         """The bytes of a thumbnail, asked for by its signed URL alone; one that has expired is renewed once.
@@ -298,7 +293,7 @@ class Photos:
         """As ``Prefer: wait`` does it: the photo when it is no more processing, or after that time."""
         try:
             return self.wait_until_ready(photo, timeout_s=wait_s)
-        except (PhotoFailed, WaitTimedOut) as outcome:
+        except (PhotoFailed, PhotoNotReady) as outcome:
             return outcome.photo
 
 
@@ -349,6 +344,8 @@ class PhotosApiClient:
         self.uploads = Uploads(self._connection)
         self.photos = Photos(self._connection, self.uploads)
         self.tags = Tags(self._connection)
+        self.jobs = Jobs(self._connection)
+        self.thumbnails = Thumbnails(self._connection)
 
     def __repr__(self) -> str:
         return f"PhotosApiClient({self._connection.base_url!r}, username={self._username!r})"
