@@ -260,12 +260,16 @@ def test_a_long_batch_goes_in_requests_of_a_thousand(api: Api, client: PhotosApi
 def test_tags_come_from_all_pages(api: Api, client: PhotosApiClient) -> None:
     api.script(
         api.answer(
-            {"next": f"{api.url}/api/v1/tags/?cursor=b", "previous": None, "results": [{"name": "a", "count": 2}]}
+            {
+                "next": f"{api.url}/api/v1/tags/?cursor=b",
+                "previous": None,
+                "results": [{"name": "a", "count": 2, "more": True}],
+            }
         ),
-        api.answer({"next": None, "previous": None, "results": [{"name": "été", "count": 1}]}),
+        api.answer({"next": None, "previous": None, "results": [{"name": "été", "count": 1, "more": False}]}),
     )
-    assert client.tags.list(search="a") == [Tag(name="a", count=2), Tag(name="été", count=1)]
-    assert [request.query for request in api.received] == [{"search": "a"}, {"cursor": "b"}]
+    assert client.tags.list() == [Tag(name="a", count=2, more=True), Tag(name="été", count=1)]
+    assert [request.query for request in api.received] == [{}, {"cursor": "b"}]
 
 
 def test_a_duplicate_says_of_what(api: Api, client: PhotosApiClient, photo_json: PhotoJson) -> None:

@@ -24,26 +24,30 @@ def page_requested(rows: QuerySet[Row], request: Request, *, order: Order) -> Pa
     """The page that the query parameters ask for. Raises InvalidInput for those that make no sense."""
     query = request.query_params
     text = query.get("cursor")
-    return page_read(
-        rows, order=order, cursor=cursor_decode(text) if text else None, size=_size(query.get("page_size"))
-    )
+    return page_read(rows, order=order, cursor=cursor_decode(text) if text else None, size=page_size(request))
 
 
 def page_body(request: Request, page: Page[Row], results: Sequence[Any]) -> dict[str, Any]:
     """A page as it is answered."""
-    return {"next": _url(request, page.next), "previous": _url(request, page.previous), "results": results}
+    return {"next": _beside(request, page.next), "previous": _beside(request, page.previous), "results": results}
 
 
-def _url(request: Request, cursor: Cursor | None) -> str | None:
+def _beside(request: Request, cursor: Cursor | None) -> str | None:
+    return page_url(request, cursor.encoded() if cursor else None)
+
+
+def page_url(request: Request, cursor: str | None) -> str | None:
     """The address of a neighbouring page: this one's, with another cursor."""
     if cursor is None:
         return None
     query = request.query_params.copy()
-    query["cursor"] = cursor.encoded()
+    query["cursor"] = cursor
     return request.build_absolute_uri(f"{request.path}?{query.urlencode()}")
 
 
-def _size(text: Any) -> int:
+def page_size(request: Request) -> int:
+    """How many entries a page is to have. Raises InvalidInput for a number that makes no sense."""
+    text = request.query_params.get("page_size")
     if text is None:
         return PAGE_SIZE
     try:

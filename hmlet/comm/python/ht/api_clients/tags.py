@@ -15,15 +15,16 @@ PATH = "/api/v1/tags/"
 
 @dataclass(frozen=True, kw_only=True)
 class Tag:
-    """A tag, folded, and how many photos that you may see have it."""
+    """A tag, folded, and how many photos that you may see have it; ``more`` than the server counts, perhaps."""
 
     name: str
     count: int
+    more: bool = False
 
     @classmethod
     def from_json(cls, value: Json) -> Tag:
         fields = Fields(value, what="tag")
-        return cls(name=fields.text("name"), count=fields.integer("count"))
+        return cls(name=fields.text("name"), count=fields.integer("count"), more=fields.flag("more"))
 
 
 class Tags:
@@ -32,11 +33,10 @@ class Tags:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def iterate(self, *, search: str | None = None) -> Iterator[Tag]:
-        """Tags one by one, by name, a page asked for when it is needed. ``search``: how they begin."""
-        query = {} if search is None else {"search": search}
-        return map(Tag.from_json, iterate_pages(self._connection, PATH, query, what="page of tags"))
+    def iterate(self) -> Iterator[Tag]:
+        """Tags one by one, by name, a page asked for when it is needed."""
+        return map(Tag.from_json, iterate_pages(self._connection, PATH, {}, what="page of tags"))
 
-    def list(self, *, search: str | None = None) -> builtins.list[Tag]:
+    def list(self) -> builtins.list[Tag]:
         """All tags of all pages."""
-        return [*self.iterate(search=search)]
+        return [*self.iterate()]
