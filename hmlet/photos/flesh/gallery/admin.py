@@ -9,7 +9,9 @@ from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
+from jobs.admin import timeline_shown
 from jobs.models import Job
+from jobs.selectors import timelines_of_subjects
 
 from gallery.models import Photo
 from gallery.renditions import THUMBNAIL_KIND
@@ -82,10 +84,12 @@ class PhotoAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description="jobs")
     def work(self, photo: Photo) -> SafeString | str:
-        """The jobs that were done for the image, each with a link to what became of it."""
-        jobs = Job.objects.filter(subject=photo.original_id).order_by("created")
-        lines = ((reverse("admin:jobs_job_change", args=[job.pk]), _told(job)) for job in jobs)
-        return format_html_join(mark_safe("<br>"), '<a href="{}">{}</a>', lines) or "–"
+        """The jobs that were done for the image, each with a link to its page, and with its past."""
+        lines = (
+            (reverse("admin:jobs_job_change", args=[job.pk]), _told(job), timeline_shown(timeline))
+            for job, timeline in timelines_of_subjects([photo.original_id])
+        )
+        return format_html_join(mark_safe("<br>"), '<a href="{}">{}</a><br>{}', lines) or "–"
 
     @admin.display(description="file")
     def file(self, photo: Photo) -> str:

@@ -3,11 +3,15 @@
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
+from django.db import connection
 from django.test import Client
-from jobs.models import Job
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from jobs.models import Attempt, Job
 
 pytestmark = pytest.mark.django_db
+LIST = "/admin/jobs/job/"
 
 
 @pytest.fixture
@@ -43,3 +47,80 @@ def test_jobs_cannot_be_edited_there(admin: Client) -> None:
     assert admin.post(f"/admin/jobs/job/{job.pk}/change/", {"state": "done"}).status_code == 403
     assert admin.get("/admin/jobs/job/add/").status_code == 403
     assert admin.post(f"/admin/jobs/job/{job.pk}/delete/").status_code == 403
+
+
+def test_the_page_of_a_job_tells_its_past_with_reasons(admin: Client) -> None:
+    now = timezone.now()
+    job = Job.objects.create(kind="thumbnail", state="done", attempts=2, started=now, finished=now, name="cat.jpg")
+    Attempt.objects.create(
+        job=job, number=1, queued=now, started=now, ended=now, code="away", message="<b>The storage was away.</b>"
+    )
+    page = admin.get(f"/admin/jobs/job/{job.pk}/change/").content.decode()
+    for told in ("queued", "failed: &lt;b&gt;The storage was away.", "(away)", "started, attempt 2", "done", "cat.jpg"):
+        assert told in page
+
+
+def test_the_list_costs_the_same_queries_whatever_its_length(admin: Client) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            assert admin.get(LIST).status_code == 200
+        return len(captured)
+
+    def seeded(count: int) -> None:
+        for number in range(count):
+            owner = User.objects.create_user(f"owner {User.objects.count()}")
+            job = Job.objects.create(kind="thumbnail", owner=owner, state="failed", error_code="away")
+            now = timezone.now()
+            Attempt.objects.create(job=job, number=number, queued=now, ended=now, code="away", message="Away.")
+
+    seeded(1)
+    few = queries()
+    seeded(8)
+    assert queries() == few
+
+
+@pytest.mark.parametrize(
+    "query", ["q=maker", "state__exact=failed", "kind__exact=purge", "error_code=away", "owner__id__exact=1", "o=8"]
+)
+def test_the_list_can_be_searched_filtered_and_ordered(admin: Client, post: Any, query: str) -> None:
+    post()
+    assert admin.get(f"{LIST}?{query}").status_code == 200
+
+
+def test_jobs_are_tried_again_and_cancelled_there_and_what_cannot_be_is_told(admin: Client, post: Any) -> None:
+    post()
+    waiting = Job.objects.get()
+    done = Job.objects.create(kind="thumbnail", state="done")
+
+    def act(action: str, *jobs: Job) -> str:
+        form = {"action": action, "_selected_action": [str(job.pk) for job in jobs]}
+        return str(admin.post(LIST, form, follow=True).content.decode())
+
+    page = act("cancel", waiting, done)
+    assert "1 cancelled." in page
+    assert "cannot be cancelled" in page
+    waiting.refresh_from_db()
+    assert waiting.state == "cancelled"
+    assert "1 queued again." in act("retry", waiting)
+    waiting.refresh_from_db()
+    assert waiting.state == "queued"
+
+
+def test_who_may_only_look_is_offered_no_action(db: None) -> None:
+    looker = User.objects.create_user("looker", password="lookers-password-1", is_staff=True)
+    looker.user_permissions.add(Permission.objects.get(codename="view_job"))
+    client = Client()
+    client.force_login(looker)
+    job = Job.objects.create(kind="thumbnail", state="failed")
+    client.post(LIST, {"action": "retry", "_selected_action": [str(job.pk)]})
+    job.refresh_from_db()
+    assert job.state == "failed"
+
+
+def test_a_photos_page_tells_the_past_of_its_jobs(admin: Client, post: Any, work_off: Any) -> None:
+    photo = post().json()
+    work_off()
+    page = admin.get(f"/admin/gallery/photo/{photo['id']}/change/").content.decode()
+    assert f"/admin/jobs/job/{Job.objects.filter(kind='thumbnail').get().pk}/change/" in page
+    for told in ("queued", "started", "done"):
+        assert told in page
