@@ -102,6 +102,10 @@ class ArrivingFile(io.RawIOBase):
         self._position = start + offset
         return self._position
 
+    def readall(self) -> bytes:
+        """In one piece; the parent's way goes by 8 KB."""
+        return self.read(max(0, self._size - self._position))
+
     def readinto(self, buffer: Any) -> int:
         wanted = max(0, min(len(buffer), self._size - self._position))
         self._await(self._position + wanted)
