@@ -16,6 +16,7 @@ class GalleryConfig(AppConfig):
         from gallery.pictures import pictures_of_originals
 
         handlers_register()
-        pictures_register(Job.Kind.THUMBNAIL, pictures_of_originals)
+        for kind in (Job.Kind.THUMBNAIL, Job.Kind.RENDITIONS):
+            pictures_register(kind, pictures_of_originals)
         named_register("originals", originals_named)
         named_register("thumbnails", renditions_named)

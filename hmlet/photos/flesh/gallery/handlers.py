@@ -38,6 +38,13 @@ class ThumbnailHandler:
             state=Original.State.FAILED, failure_code=error.code, failure_message=error.message
         )
 
+    def take_up(self, job: Job) -> None:
+        if job.subject is None:
+            return
+        Original.objects.filter(pk=job.subject, state=Original.State.FAILED).update(
+            state=Original.State.PROCESSING, failure_code="", failure_message=""
+        )
+
     def _write(self, job: Job, original: Original, made: Pictures, rows: list[Rendition]) -> None:
         # The original first: it is thereby locked, and who deletes it waits, and then deletes the renditions too.
         there = Original.objects.filter(pk=original.pk).update(
@@ -72,6 +79,9 @@ class RenditionsHandler:
     def give_up(self, job: Job, error: JobError) -> None:
         """The job tells the reason."""
 
+    def take_up(self, job: Job) -> None:
+        """The photo has been ready all the time."""
+
     def _write(self, job: Job, original: Original, rows: list[Rendition]) -> None:
         if Original.objects.select_for_update().filter(pk=original.pk).values_list("pk").first():
             _rows_write(rows)
@@ -101,6 +111,9 @@ class PurgeHandler:
 
     def give_up(self, job: Job, error: JobError) -> None:
         """The sweep deletes what no row names."""
+
+    def take_up(self, job: Job) -> None:
+        """Nobody sees what is to be deleted."""
 
 
 def handlers_register() -> None:

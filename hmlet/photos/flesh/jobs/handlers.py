@@ -10,14 +10,17 @@ Write = Callable[[], None]
 
 
 class Handler(Protocol):
-    """Both may be called any number of times for one job: leave the same rows and objects each time."""
+    """All may be called any number of times for one job: leave the same rows and objects each time."""
 
     def work(self, job: Job) -> Write:
         """Do what takes long, outside any transaction. What is returned writes the outcome, in the transaction that
         ends the job, and is not called if another worker has taken the job over. Raises JobError."""
 
     def give_up(self, job: Job, error: JobError) -> None:
-        """Write that the job has failed for good, in the transaction that says so."""
+        """Write that the job has failed for good or was cancelled, in the transaction that says so."""
+
+    def take_up(self, job: Job) -> None:
+        """Write that what was given up is to be done after all, in the transaction that queues the job again."""
 
 
 _handlers: dict[str, Handler] = {}

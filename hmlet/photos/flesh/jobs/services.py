@@ -156,6 +156,7 @@ def job_retry(job: Job) -> None:
         )
         if not again:
             raise JobNotRetryable
+        handler_of(job.kind).take_up(job)
         _promise(job.id, due=now + PUBLICATION_GRACE)
         transaction.on_commit(partial(job_remind, job.id), robust=True)
 

@@ -34,6 +34,9 @@ class FileThumbnailHandler:
     def give_up(self, job: Job, error: JobError) -> None:
         """The job says it all."""
 
+    def take_up(self, job: Job) -> None:
+        """The job says it all."""
+
 
 def _thumbnail_write(image: LooseImage, made: Pictures) -> None:
     (thumbnail,) = made.pictures

@@ -153,8 +153,19 @@ def test_a_cancelled_job_leaves_the_photo_with_its_reason_and_a_retry_makes_it_r
     assert work_off() == 0
     assert buckets["thumbnails"].objects == {}
     assert api.post(f"{URL}{job['id']}/retry/").status_code == 200
+    photo = api.get("/api/v1/photos/").json()["results"][0]
+    assert (photo["status"], photo["failure"]) == ("processing", None)
     work_off()
     assert api.get("/api/v1/photos/").json()["results"][0]["status"] == "ready"
+
+
+def test_a_photo_that_fails_again_tells_the_reason_of_the_last_time(posted: Any, api: APIClient, work_off: Any) -> None:
+    job = posted(content=encoded(900, 700, image_format="JPEG")[:6000])
+    api.post(f"{URL}{job['id']}/cancel/")
+    api.post(f"{URL}{job['id']}/retry/")
+    work_off()
+    photo = api.get("/api/v1/photos/").json()["results"][0]
+    assert (photo["status"], photo["failure"]["code"]) == ("failed", "image_truncated")
 
 
 @pytest.mark.parametrize(("what", "code"), [("retry", "job_not_retryable"), ("cancel", "job_not_cancellable")])

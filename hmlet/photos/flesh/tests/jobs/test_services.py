@@ -28,6 +28,7 @@ class Scripted:
         self.worked: list[uuid.UUID] = []
         self.written: list[uuid.UUID] = []
         self.given_up: list[str] = []
+        self.taken_up: list[uuid.UUID] = []
         self.meanwhile: Callable[[], object] | None = None
 
     def work(self, job: Job) -> handlers.Write:
@@ -40,6 +41,9 @@ class Scripted:
 
     def give_up(self, job: Job, error: JobError) -> None:
         self.given_up.append(error.code)
+
+    def take_up(self, job: Job) -> None:
+        self.taken_up.append(job.pk)
 
 
 @pytest.fixture
@@ -278,7 +282,7 @@ def test_a_failed_job_that_is_tried_again_has_as_many_attempts_as_a_new_one(
     assert job.state == "failed"
     with django_capture_on_commit_callbacks(execute=True):
         job_retry(job)
-    assert published == [job.pk]
+    assert published == handler.taken_up == [job.pk]
     job.refresh_from_db()
     assert (job.state, job.finished, job.error_code) == ("queued", None, "")
     assert OutboxEntry.objects.get().job == job
