@@ -108,3 +108,13 @@ def test_the_schema_is_valid_and_without_warnings() -> None:
     from django.core.management import call_command
 
     call_command("spectacular", "--validate", "--fail-on-warn", "--file", "/dev/null")
+
+
+def test_every_operation_tells_the_shape_of_its_errors(client: Client) -> None:
+    schema = client.get("/api/v1/schema/?format=json").json()
+    shape = schema["components"]["schemas"]["Error"]
+    assert set(shape["properties"]) == {"code", "message", "errors", "request_id"}
+    for path, operations in schema["paths"].items():
+        for method, operation in operations.items():
+            told = operation["responses"]["default"]["content"]["application/json"]["schema"]
+            assert told == {"$ref": "#/components/schemas/Error"}, f"{method} {path}"
