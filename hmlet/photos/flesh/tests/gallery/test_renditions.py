@@ -129,7 +129,9 @@ def test_the_end_of_the_first_job_costs_what_its_writes_cost(post: Any) -> None:
     job = Job.objects.get(kind="thumbnail")
     with CaptureQueriesContext(connection) as asked:
         job_run(job.pk)
-    statements = [query["sql"].split()[0] for query in asked if "SAVEPOINT" not in query["sql"]]
+    statements = [query["sql"].split()[0] for query in asked]
+    # What PostgreSQL alone is told: that this commit waits for the disk.
+    statements = [word for word in statements if word not in {"SAVEPOINT", "RELEASE", "SET"}]
     # Claim; the original. Then, in one transaction: job, outbox, original, rendition, the second job and its entry.
     assert statements == ["WITH", "SELECT", "UPDATE", "DELETE", "UPDATE", "INSERT", "INSERT", "INSERT"]
 
