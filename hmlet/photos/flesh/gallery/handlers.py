@@ -15,7 +15,11 @@ from gallery.buckets import originals, thumbnails
 from gallery.models import Original, Rendition
 from gallery.originals import STORAGE_ERRORS, original_delete_unused
 from gallery.renditions import OTHERS, SIZES_BY_KIND, THUMBNAIL, rendition_key, rendition_keys, rendition_kind
+from gallery.storing import Storing
 from gallery.work_errors import as_job_errors
+
+STORED_WITHIN_S = 10.0
+"""Less than a lease: nobody renews that while a transaction waits."""
 
 
 class ThumbnailHandler:
@@ -28,8 +32,8 @@ class ThumbnailHandler:
         if original.state == Original.State.READY:
             return _nothing
         made = _made(original, [THUMBNAIL])
-        rows = _stored(original, made.pictures)
-        return lambda: self._write(job, original, made, rows)
+        stored = _Stored(original, made.pictures)
+        return lambda: self._write(job, original, made, stored)
 
     def give_up(self, job: Job, error: JobError) -> None:
         if job.subject is None:
@@ -45,7 +49,7 @@ class ThumbnailHandler:
             state=Original.State.PROCESSING, failure_code="", failure_message=""
         )
 
-    def _write(self, job: Job, original: Original, made: Pictures, rows: list[Rendition]) -> None:
+    def _write(self, job: Job, original: Original, made: Pictures, stored: "_Stored") -> None:
         # The original first: it is thereby locked, and who deletes it waits, and then deletes the renditions too.
         there = Original.objects.filter(pk=original.pk).update(
             state=Original.State.READY,
@@ -55,12 +59,14 @@ class ThumbnailHandler:
             failure_message="",
         )
         if not there:
+            stored.wait()
             _leave_nothing(job)
             return
-        _rows_write(rows)
+        _rows_write(stored.rows)
         # Named by id alone, which spares asking for the user.
         owner = get_user_model()(pk=job.owner_id) if job.owner_id else None
         job_create(kind=Job.Kind.RENDITIONS, owner=owner, subject=original.pk, name=job.name)
+        stored.wait()
 
 
 class RenditionsHandler:
@@ -73,8 +79,8 @@ class RenditionsHandler:
         if set(original.renditions.values_list("kind", flat=True)) >= set(SIZES_BY_KIND):
             return _nothing
         # All of them, whatever is there: they are made of each other, and come out the same each time.
-        rows = _stored(original, _made(original, OTHERS, patient=True).pictures)
-        return lambda: self._write(job, original, rows)
+        stored = _Stored(original, _made(original, OTHERS, patient=True).pictures)
+        return lambda: self._write(job, original, stored)
 
     def give_up(self, job: Job, error: JobError) -> None:
         """The job tells the reason."""
@@ -82,10 +88,12 @@ class RenditionsHandler:
     def take_up(self, job: Job) -> None:
         """The photo has been ready all the time."""
 
-    def _write(self, job: Job, original: Original, rows: list[Rendition]) -> None:
+    def _write(self, job: Job, original: Original, stored: "_Stored") -> None:
         if Original.objects.select_for_update().filter(pk=original.pk).values_list("pk").first():
-            _rows_write(rows)
+            _rows_write(stored.rows)
+            stored.wait()
         else:
+            stored.wait()
             _leave_nothing(job)
 
 
@@ -139,28 +147,35 @@ def _made(original: Original, wanted: Sequence[Wanted], *, patient: bool = False
         )
 
 
-def _stored(original: Original, pictures: Sequence[Picture]) -> list[Rendition]:
-    """Put the objects; the rows that are to name them."""
-    rows = []
-    for picture in pictures:
-        kind = rendition_kind(picture.kind, picture.format)
-        key = rendition_key(original.pk, kind)
+class _Stored:
+    """Renditions on their way to the bucket, and the rows that are to name them."""
+
+    def __init__(self, original: Original, pictures: Sequence[Picture]) -> None:
+        self.rows: list[Rendition] = []
+        self._objects: list[Storing] = []
+        for picture in pictures:
+            kind = rendition_kind(picture.kind, picture.format)
+            key = rendition_key(original.pk, kind)
+            self._objects.append(Storing(thumbnails(), key, BytesIO(picture.content), picture.content_type))
+            self.rows.append(
+                Rendition(
+                    original_id=original.pk,
+                    kind=kind,
+                    key=key,
+                    content_type=picture.content_type,
+                    bytes=len(picture.content),
+                    width=picture.width,
+                    height=picture.height,
+                )
+            )
+
+    def wait(self) -> None:
+        """Before the rows commit. Raises a JobError where one did not get there."""
         try:
-            thumbnails().write(key, BytesIO(picture.content), picture.content_type)
+            for storing in self._objects:
+                storing.wait(STORED_WITHIN_S)
         except STORAGE_ERRORS as error:
             raise _storage_away() from error
-        rows.append(
-            Rendition(
-                original_id=original.pk,
-                kind=kind,
-                key=key,
-                content_type=picture.content_type,
-                bytes=len(picture.content),
-                width=picture.width,
-                height=picture.height,
-            )
-        )
-    return rows
 
 
 def _rows_write(rows: list[Rendition]) -> None:

@@ -9,7 +9,6 @@ import hashlib
 import logging
 import uuid
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -36,6 +35,7 @@ from gallery.errors import ImageBytesLimit, ImageRefused, StorageUnavailable
 from gallery.models import Original, Rendition, original_key
 from gallery.named import ALIASES, named_of
 from gallery.renditions import rendition_keys
+from gallery.storing import Storing
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,6 @@ ORPHAN_GRACE = timedelta(hours=1)
 """Longer than any request or job lives: an object younger than this may be about to get its row."""
 
 Row = TypeVar("Row")
-_STORERS = ThreadPoolExecutor(max_workers=32, thread_name_prefix="original")  # as many as there are connections
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,14 +82,14 @@ def with_original(
 
     Raises StorageUnavailable, QuotaExceeded, and what ``write`` raises; then nothing is kept.
     """
-    storing: _Storing | None = None
+    storing: Storing | None = None
     used = False
     try:
         while True:
             if stored is None:
                 stored = Original.objects.filter(owner_id=owner.pk, sha256=upload.sha256).exists()
             if storing is None and not stored:
-                storing = _Storing(upload)
+                storing = _store(upload)
             stored = None
             original: Original | None = None
             try:
@@ -100,7 +99,7 @@ def with_original(
                         continue
                     row = write(original)
                     if storing:
-                        storing.wait()
+                        _await(storing)
                         if original.key == storing.key:
                             usage_charge(owner_id=owner.pk, bytes=original.bytes)
             except IntegrityError:
@@ -204,24 +203,17 @@ def _sweep(bucket: Bucket, named_of: Callable[[list[str]], set[str]], before: da
     return swept + flush()
 
 
-class _Storing:
-    """An original on its way to the bucket while its rows are written, which takes as long."""
+def _store(upload: Upload) -> Storing:
+    key = original_key(upload.header.extension)
+    return Storing(originals(), key, upload.file, upload.header.content_type)
 
-    def __init__(self, upload: Upload) -> None:
-        self.key = original_key(upload.header.extension)
-        self._writing = _STORERS.submit(originals().write, self.key, upload.file, upload.header.content_type)
 
-    def wait(self) -> None:
-        """Return when it is there. Raises StorageUnavailable."""
-        try:
-            self._writing.result()
-        except STORAGE_ERRORS as error:
-            log.warning("the object storage does not take an original: %s", error)
-            raise StorageUnavailable from error
-
-    def is_there(self) -> bool:
-        """Whether it came there, as soon as that is known."""
-        return self._writing.exception() is None
+def _await(storing: Storing) -> None:
+    try:
+        storing.wait()
+    except STORAGE_ERRORS as error:
+        log.warning("the object storage does not take an original: %s", error)
+        raise StorageUnavailable from error
 
 
 def _discard_later(key: str) -> None:

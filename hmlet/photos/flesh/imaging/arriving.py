@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import select
 import struct
 import tempfile
 from typing import Any
@@ -54,6 +55,10 @@ class Arrival:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+    def begins_within(self, time_s: float) -> bool:
+        """The child's part: wait for ``begin``, no longer than so."""
+        return bool(select.select([self._hear], [], [], time_s)[0])
 
     def receive(self) -> "tuple[ArrivingFile, bytes] | None":
         """The child's part: wait for ``begin``, for the file and the order. None when the parent ended without one."""

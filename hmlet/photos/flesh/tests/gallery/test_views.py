@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
-from gallery import originals
+from gallery import originals, storing
 from gallery.models import Original, Photo, Rendition
 from gallery.renditions import SIZES_BY_KIND
 from jobs.models import Job, OutboxEntry
@@ -31,13 +31,13 @@ def in_between(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object
     def arrange(what: Callable[[], object]) -> None:
         left = [what]
 
-        class Late(originals._Storing):
-            def __init__(self, upload: originals.Upload) -> None:
+        class Late(storing.Storing):
+            def __init__(self, *args: Any) -> None:
                 while left:
                     left.pop()()
-                super().__init__(upload)
+                super().__init__(*args)
 
-        monkeypatch.setattr(originals, "_Storing", Late)
+        monkeypatch.setattr(originals, "Storing", Late)
 
     return arrange
 
