@@ -89,11 +89,10 @@ class RenditionsHandler:
         """The photo has been ready all the time."""
 
     def _write(self, job: Job, original: Original, stored: "_Stored") -> None:
+        stored.wait()
         if Original.objects.select_for_update().filter(pk=original.pk).values_list("pk").first():
             _rows_write(stored.rows)
-            stored.wait()
         else:
-            stored.wait()
             _leave_nothing(job)
 
 
