@@ -18,7 +18,8 @@ CHECKOUT = Path(__file__).resolve().parents[4]
 PYTHON = os.path.realpath(str(getattr(sys, "_base_executable", sys.executable)))
 """The real interpreter: no shim that looks for one, and not the checkout's own."""
 DEADLINE_S = 30.0
-NOT_TAKEN_OVER = ("KUBECONFIG", "VIRTUAL_ENV", "ZDOTDIR", "PROMPT_COMMAND", "PS1")
+NOT_TAKEN_OVER = ("KUBECONFIG", "VIRTUAL_ENV", "ZDOTDIR", "PROMPT_COMMAND", "PS1", "EDITOR", "VISUAL")
+"""What would change what is tried; zsh takes vi's keys for who edits with vi, which npm makes of everybody."""
 OURS = ("PL_", "HT_", "PS_", "FR_")
 PARTS = ("shell.py", "comm", "hmlet", "requirements")
 EMOJI = "🏠🛠🐣🤖🔥"
