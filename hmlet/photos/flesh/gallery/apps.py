@@ -11,12 +11,12 @@ class GalleryConfig(AppConfig):
         from jobs.pictures import pictures_register
 
         from gallery.handlers import handlers_register
+        from gallery.keeping import originals_kept, originals_named, renditions_kept, renditions_named
         from gallery.named import named_register
-        from gallery.originals import originals_named, renditions_named
         from gallery.pictures import pictures_of_originals
 
         handlers_register()
         for kind in (Job.Kind.THUMBNAIL, Job.Kind.RENDITIONS):
             pictures_register(kind, pictures_of_originals)
-        named_register("originals", originals_named)
-        named_register("thumbnails", renditions_named)
+        named_register("originals", originals_named, originals_kept)
+        named_register("thumbnails", renditions_named, renditions_kept)

@@ -4,6 +4,7 @@ import contextlib
 import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from io import BytesIO
@@ -44,6 +45,15 @@ COPY_BYTES = 256 * 1024
 _NO_KEY = "never-written"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredObject:
+    """What a listing tells of an object."""
+
+    key: str
+    bytes: int
+    written: datetime
+
+
 class Bucket(Protocol):
     """What the gallery asks of a bucket. Keys are ours and unique: writing one again is the same write."""
 
@@ -57,6 +67,12 @@ class Bucket(Protocol):
 
     def keys(self, *, older_than: datetime) -> Iterator[str]:
         """All keys last written before then."""
+
+    def listed(self, prefix: str = "") -> Iterator[StoredObject]:
+        """All whose keys begin so, in no order."""
+
+    def folders(self) -> Iterator[str]:
+        """What keys begin with, up to their first slash and with it; of those that have none, all."""
 
 
 class ShownBucket(Bucket, Protocol):
@@ -143,10 +159,23 @@ class PrivateBucket(S3Storage):  # type: ignore[misc]
 
     def keys(self, *, older_than: datetime) -> Iterator[str]:
         """All keys last written before then."""
-        for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket_name):
+        return (found.key for found in self.listed() if found.written < older_than)
+
+    def listed(self, prefix: str = "") -> Iterator[StoredObject]:
+        """All whose keys begin so, in no order: not every S3 server has one."""
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket_name, Prefix=prefix)
+        for page in pages:
             for found in page.get("Contents", ()):
-                if found["LastModified"] < older_than:
-                    yield found["Key"]
+                yield StoredObject(key=found["Key"], bytes=found["Size"], written=found["LastModified"])
+
+    def folders(self) -> Iterator[str]:
+        """What keys begin with, up to their first slash and with it; of those that have none, all."""
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket_name, Delimiter="/")
+        for page in pages:
+            for folder in page.get("CommonPrefixes", ()):
+                yield folder["Prefix"]
+            for alone in page.get("Contents", ()):
+                yield alone["Key"]
 
     def ensure(self) -> bool:
         """Create the bucket if it is not there. True if it was created."""

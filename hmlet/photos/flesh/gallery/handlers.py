@@ -70,16 +70,24 @@ class ThumbnailHandler:
 
 
 class RenditionsHandler:
-    """Original in, all the other renditions out. The photo is ready before this and stays so when it fails."""
+    """Original in, all the other renditions out. The photo is ready before this and stays so when it fails.
+
+    With ``again`` in its payload, all are made whatever rows say: objects of theirs are gone or broken.
+    """
 
     def work(self, job: Job) -> Write:
         original = _original_of(job)
         if original is None:
             return _gone(job)
-        if set(original.renditions.values_list("kind", flat=True)) >= set(SIZES_BY_KIND):
+        again = job.payload.get("again", False)
+        if not again and set(original.renditions.values_list("kind", flat=True)) >= set(SIZES_BY_KIND):
             return _nothing
         # All of them, whatever is there: they are made of each other, and come out the same each time.
-        stored = _Stored(original, _made(original, OTHERS, patient=True).pictures)
+        pictures = _made(original, OTHERS, patient=True).pictures
+        if again:
+            # Alone, as the first time: of one decode with the others it would come out a little different.
+            pictures += _made(original, [THUMBNAIL], patient=True).pictures
+        stored = _Stored(original, pictures)
         return lambda: self._write(job, original, stored)
 
     def give_up(self, job: Job, error: JobError) -> None:

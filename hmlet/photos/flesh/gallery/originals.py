@@ -26,13 +26,11 @@ from jobs.commits import commit_durably
 from jobs.models import Job
 from jobs.services import job_create
 from quotas.services import usage_charge, usage_refund
-from uploads.models import STAGED
-from uploads.selectors import staged_keys_held
 from uploads.staging import STORAGE_ERRORS as STORAGE_ERRORS
 
 from gallery.buckets import Bucket, originals, thumbnails
 from gallery.errors import ImageBytesLimit, ImageRefused, StorageUnavailable
-from gallery.models import Original, Rendition, original_key
+from gallery.models import Original, original_key
 from gallery.named import ALIASES, named_of
 from gallery.renditions import rendition_keys
 from gallery.storing import Storing
@@ -171,17 +169,6 @@ def objects_sweep() -> int:
     before = timezone.now() - ORPHAN_GRACE
     named = {alias: partial(named_of, alias) for alias in ALIASES}
     return _sweep(originals(), named["originals"], before) + _sweep(thumbnails(), named["thumbnails"], before)
-
-
-def originals_named(keys: list[str]) -> set[str]:
-    """Those of the keys that an Original or an upload on its way to become one names."""
-    staged = [key for key in keys if key.startswith(STAGED)]
-    return staged_keys_held(staged) | set(Original.objects.filter(key__in=keys).values_list("key", flat=True))
-
-
-def renditions_named(keys: list[str]) -> set[str]:
-    """Those of the keys that a Rendition names."""
-    return set(Rendition.objects.filter(key__in=keys).values_list("key", flat=True))
 
 
 def _sweep(bucket: Bucket, named_of: Callable[[list[str]], set[str]], before: datetime) -> int:

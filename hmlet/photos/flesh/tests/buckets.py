@@ -8,6 +8,7 @@ from typing import IO
 from urllib.parse import urlencode
 
 from django.utils import timezone
+from gallery.buckets import StoredObject
 from uploads.staging import Sink, StoredPart
 
 
@@ -39,6 +40,16 @@ class MemoryBucket:
     def keys(self, *, older_than: datetime) -> Iterator[str]:
         self._answer()
         return iter([key for key, (_, _, written) in self.objects.items() if written < older_than])
+
+    def listed(self, prefix: str = "") -> Iterator[StoredObject]:
+        self._answer()
+        for key, (content, _, written) in list(self.objects.items()):
+            if key.startswith(prefix):
+                yield StoredObject(key=key, bytes=len(content), written=written)
+
+    def folders(self) -> Iterator[str]:
+        self._answer()
+        return iter({"".join(key.partition("/")[:2]) for key in self.objects})
 
     def signed_url(self, key: str, content_type: str, *, save_as: str | None = None) -> str:
         return f"https://s3.invalid/{self.bucket_name}/{key}?signed" + (f"&as={save_as}" if save_as else "")

@@ -13,9 +13,9 @@ class ThumbnailsConfig(AppConfig):
         from jobs.pictures import pictures_register
 
         from thumbnails.handlers import FileThumbnailHandler
-        from thumbnails.selectors import files_named, pictures_of_files, thumbnails_named
+        from thumbnails.selectors import files_kept, files_named, pictures_of_files, thumbnails_kept, thumbnails_named
 
         handler_register(Job.Kind.FILE_THUMBNAIL, FileThumbnailHandler())
         pictures_register(Job.Kind.FILE_THUMBNAIL, pictures_of_files)
-        named_register("originals", files_named)
-        named_register("thumbnails", thumbnails_named)
+        named_register("originals", files_named, files_kept)
+        named_register("thumbnails", thumbnails_named, thumbnails_kept)

@@ -1,10 +1,11 @@
 """Reads: what a job shows, and which objects are somebody's."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from gallery.buckets import thumbnails
+from gallery.named import Kept
 from jobs.models import Job
 from jobs.pictures import Picture, Pictures, Thumbnail
 
@@ -23,9 +24,22 @@ def files_named(keys: list[str]) -> set[str]:
     return set(LooseImage.objects.filter(key__in=keys).values_list("key", flat=True))
 
 
+def files_kept(folder: str) -> Iterator[Kept]:
+    """Which images have to be in a folder of originals."""
+    rows = LooseImage.objects.filter(key__startswith=folder).order_by().values_list("key", "bytes")
+    return (Kept(key=key, bytes=size) for key, size in rows.iterator())
+
+
 def thumbnails_named(keys: list[str]) -> set[str]:
     """Those of the keys of thumbnails that a row names."""
     return set(LooseImage.objects.filter(thumbnail_key__in=keys).values_list("thumbnail_key", flat=True))
+
+
+def thumbnails_kept(folder: str) -> Iterator[Kept]:
+    """Which thumbnails have to be in a folder of theirs: those that are made."""
+    made = LooseImage.objects.filter(thumbnail_key__startswith=folder, thumbnail_bytes__isnull=False).order_by()
+    for key, size in made.values_list("thumbnail_key", "thumbnail_bytes").iterator():
+        yield Kept(key=key, bytes=size or 0)
 
 
 def _size(image: LooseImage) -> Picture:

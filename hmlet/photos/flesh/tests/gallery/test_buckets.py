@@ -98,10 +98,21 @@ def test_an_object_is_written_read_listed_and_discarded(thumbnails: ThumbnailsBu
     assert out.getvalue() == b"hello"
     assert list(thumbnails.keys(older_than=timezone.now() + timedelta(hours=1))) == ["aa/one.jpg"]
     assert list(thumbnails.keys(older_than=timezone.now() - timedelta(hours=1))) == []
+    assert [(found.key, found.bytes) for found in thumbnails.listed("aa/")] == [("aa/one.jpg", 5)]
+    assert [found.key for found in thumbnails.listed("aa/one.jpg")] == ["aa/one.jpg"]
+    assert list(thumbnails.listed("ab/")) == []
     thumbnails.discard("aa/one.jpg")
     thumbnails.discard("aa/one.jpg")
     with pytest.raises(FileNotFoundError):
         thumbnails.read("aa/one.jpg", out)
+
+
+def test_a_bucket_tells_its_folders_and_what_is_in_none(thumbnails: ThumbnailsBucket) -> None:
+    assert list(thumbnails.folders()) == []
+    for key in ("aa/one.jpg", "aa/b/two.jpg", "bb/three.jpg", "alone"):
+        thumbnails.write(key, BytesIO(b"hello"), "image/jpeg")
+    assert sorted(thumbnails.folders()) == ["aa/", "alone", "bb/"]
+    assert sorted(found.key for found in thumbnails.listed("aa/")) == ["aa/b/two.jpg", "aa/one.jpg"]
 
 
 def test_a_url_stays_the_same_within_its_window_and_lives_longer_than_it() -> None:
