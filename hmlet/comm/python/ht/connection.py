@@ -29,7 +29,7 @@ from ht.retry import (
     is_repeatable,
     retry_after_s,
 )
-from ht.tokens import Credentials, Tokens
+from ht.tokens import Credentials, Tokens, TokenStore
 
 #: Seconds to connect, and seconds of silence while waiting for an answer; one number stands for both.
 Timeout: TypeAlias = float | tuple[float, float]
@@ -88,6 +88,7 @@ class Connection:
         retries: int,
         transport: BaseAdapter | None,
         clock: Clock,
+        tokens: TokenStore | None = None,
     ) -> None:
         self.base_url = _checked_base_url(base_url)
         self.clock = clock
@@ -96,10 +97,18 @@ class Connection:
             raise ValueError("timeout_s is over 0 and retries at least 0")
         self._retries = retries
         self._session = _new_session(transport)
-        self._tokens = Tokens(credentials, post=self._post_for_tokens, clock=clock) if credentials else None
+        self._tokens: Tokens | None = None
+        if credentials or tokens:
+            self._tokens = Tokens(credentials, post=self._post_for_tokens, clock=clock, store=tokens)
 
     def close(self) -> None:
         self._session.close()
+
+    def sign_in(self) -> None:
+        """Raises any HtError; ValueError where there is nobody to sign in."""
+        if self._tokens is None:
+            raise ValueError("Nobody is to be signed in: give a username and a password")
+        self._tokens.sign_in()
 
     def request(
         self,

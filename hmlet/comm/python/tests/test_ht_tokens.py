@@ -3,12 +3,13 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
 from ht.api_clients.photos import Photo, PhotosApiClient
 from ht.errors import AnswerNotUnderstood, NotSignedIn
-from ht.tokens import TokenPair, lifetime_s
+from ht.tokens import KeptTokens, TokenPair, lifetime_s
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -161,3 +162,68 @@ def test_errors_survive_pickling(api: Api, client: PhotosApiClient) -> None:
         client.photos.list()
     again = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 our own bytes
     assert (str(again), again.code) == (str(caught.value), "no_active_account")
+
+
+class Kept:
+    """A TokenStore in memory."""
+
+    def __init__(self, tokens: KeptTokens | None = None) -> None:
+        self.tokens = tokens
+
+    def load(self) -> KeptTokens | None:
+        return self.tokens
+
+    def save(self, tokens: KeptTokens) -> None:
+        self.tokens = tokens
+
+    def locked(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
+def test_kept_tokens_need_no_password(api: Api, clock: FakeClock, photo_json: PhotoJson) -> None:
+    kept = Kept(KeptTokens(access="a.b.c", refresh="r", renew_at=clock.time() + 60))
+    api.script(api.answer(photo_json()))
+    with PhotosApiClient(api.url, clock=clock, tokens=kept) as client:
+        client.photos.get(1)
+    assert bearers(api) == ["Bearer a.b.c"]
+    assert not api.token_requests
+
+
+def test_tokens_that_another_process_renewed_meanwhile_are_taken(
+    api: Api, clock: FakeClock, photo_json: PhotoJson
+) -> None:
+    kept = Kept(KeptTokens(access="a.b.old", refresh="r", renew_at=clock.time() + 60))
+    api.script(api.answer(photo_json()), api.answer(photo_json()))
+    with PhotosApiClient(api.url, clock=clock, tokens=kept) as client:
+        client.photos.get(1)
+        clock.sleep(61)
+        kept.tokens = KeptTokens(access="a.b.new", refresh="r2", renew_at=clock.time() + 60)
+        client.photos.get(1)
+    assert bearers(api) == ["Bearer a.b.old", "Bearer a.b.new"]
+    assert not api.token_requests
+
+
+def test_kept_tokens_that_are_refused_are_renewed_and_kept(api: Api, clock: FakeClock, photo_json: PhotoJson) -> None:
+    kept = Kept(KeptTokens(access="a.b.c", refresh="r", renew_at=None))
+    api.script(api.error(401, "token_not_valid"), api.answer(photo_json()))
+    with PhotosApiClient(api.url, clock=clock, tokens=kept) as client:
+        client.photos.get(1)
+    assert [request.json for request in api.token_requests] == [{"refresh": "r"}]
+    assert kept.tokens is not None
+    assert bearers(api)[1] == f"Bearer {kept.tokens.access}"
+    assert kept.tokens.renew_at == pytest.approx(clock.time() + 270, abs=1)
+
+
+def test_without_tokens_or_password_nobody_is_signed_in(api: Api, clock: FakeClock) -> None:
+    with PhotosApiClient(api.url, clock=clock, tokens=Kept()) as client, pytest.raises(NotSignedIn):
+        client.photos.get(1)
+    assert api.connections == 0
+
+
+def test_signing_in_leaves_kept_tokens_aside_and_replaces_them(api: Api, clock: FakeClock) -> None:
+    kept = Kept(KeptTokens(access="a.b.c", refresh="r", renew_at=clock.time() + 60))
+    with PhotosApiClient(api.url, "ann", "correct horse", clock=clock, tokens=kept) as client:
+        client.sign_in()
+    assert [request.path for request in api.token_requests] == ["/api/v1/token/"]
+    assert kept.tokens is not None
+    assert kept.tokens.access != "a.b.c"

@@ -35,7 +35,7 @@ from ht.errors import Forbidden, NoThumbnail, PhotoFailed, PhotoNotReady, Unsend
 from ht.multipart import Image, MultipartBody, Progress, opened_image
 from ht.pages import iterate_pages
 from ht.retry import Clock, Pauses
-from ht.tokens import Credentials
+from ht.tokens import Credentials, TokenStore
 
 __all__ = [
     "Create",
@@ -306,7 +306,8 @@ class PhotosApiClient:
     ``timeout_s``: seconds to connect and seconds of silence, as a pair or one number for both. ``retries``: how often a
     request is repeated after a broken connection or HTTP 429, 502, 503, 504, with growing pauses; POST and PATCH only
     when no connection was made. ``transport``: an adapter of requests, to send in another way. ``clock``: what tells
-    the time and sleeps, like the module ``time``.
+    the time and sleeps, like the module ``time``. ``tokens``: where the user's tokens are kept between processes; with
+    it, username and password may be left out for as long as those can be renewed.
 
     Raises ValueError for arguments that make no sense; makes no connection yet.
 
@@ -326,6 +327,7 @@ class PhotosApiClient:
         retries: int = DEFAULT_RETRIES,
         transport: BaseAdapter | None = None,
         clock: Clock = time,
+        tokens: TokenStore | None = None,
     ) -> None:
         if (username is None) != (password is None):
             raise ValueError("username and password go together")
@@ -340,6 +342,7 @@ class PhotosApiClient:
             retries=retries,
             transport=transport,
             clock=clock,
+            tokens=tokens,
         )
         self.uploads = Uploads(self._connection)
         self.photos = Photos(self._connection, self.uploads)
@@ -357,6 +360,10 @@ class PhotosApiClient:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+    def sign_in(self) -> None:
+        """Signs in now, instead of on first need. Raises NotSignedIn."""
+        self._connection.sign_in()
 
     def close(self) -> None:
         """Closes the pooled connections."""
