@@ -209,7 +209,8 @@ def load(checkout: Path, *, project: str, app: str = "", stage: str, instance: s
         raise StageUnknown(stage, known, f"{project}/shell.py")
     if str(checkout) not in sys.path:
         sys.path.insert(0, str(checkout))
-    folders: tuple[Path, ...] = (root / ".bin",)
+    # What pl offers for the project, and the project's own commands.
+    folders: tuple[Path, ...] = (root / ".bin", root / "comm/bin")
     if app:
         of_app, of_stage = _stage_classes(f"{project}.{app}.env_comm", f"{project}.env_{stage}")
         cls = cast(type[StageEnv], types.new_class(f"{of_stage.__name__}Of{app}", (of_app, of_stage)))

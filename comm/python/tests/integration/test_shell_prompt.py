@@ -72,9 +72,9 @@ def test_our_directories_are_first_on_path_whatever_the_users_settings_put_there
         shell.wait_for_prompt("🏠(ps)")
         shell.run(f'printf %s "$PATH" > {told}', "🏠(ps)")
     path = told.read_text(encoding="utf-8").split(":")
-    ours = ["hmlet/photos/.bin", "hmlet/.bin", "comm/bin", ".deps/bin", ".venv/bin"]
-    assert path[:5] == [str(checkout / part) for part in ours]
-    assert path[5] == "/put/first/by/me"
+    ours = ["hmlet/photos/.bin", "hmlet/.bin", "hmlet/comm/bin", "comm/bin", ".deps/bin", ".venv/bin"]
+    assert path[:6] == [str(checkout / part) for part in ours]
+    assert path[6] == "/put/first/by/me"
 
 
 @pytest.fixture(params=[1, 2], ids=["drawn-1-wide", "drawn-2-wide"])

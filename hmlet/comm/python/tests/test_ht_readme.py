@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import doctest
+import os
+import re
+import shlex
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,3 +42,16 @@ def test_the_session_does_what_it_shows(
     result = doctest.DocTestRunner().run(session)
     assert result.attempted > 10
     assert result.failed == 0
+
+
+def test_each_command_line_is_one_that_exists() -> None:
+    """Every word of it is understood; nobody is signed in, so none gets further than that."""
+    environ = {**os.environ, "XDG_STATE_HOME": "/dev/null", "HT_WEB_URL": "http://127.0.0.1:9", "HT_USERNAME": "nobody"}
+    lines = re.findall(r"^    (ht .*)$", README.read_text(), flags=re.MULTILINE)
+    assert len(lines) > 5
+    for line in lines:
+        words = [sys.executable, "-P", "-m", "ht.cli", *shlex.split(line)[1:], "--help"]
+        done = subprocess.run(words, env=environ, capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stderr) == (0, ""), line
+        options = [word for word in shlex.split(line) if word.startswith("--")]
+        assert all(option in done.stdout for option in options), line

@@ -1,0 +1,1 @@
+"""The command line ``ht``: ``pip install ht[cli]``. Nothing else of the client imports it."""

@@ -1,0 +1,5 @@
+"""``python -m ht.cli``."""
+
+from ht.cli.entry import main
+
+main()
