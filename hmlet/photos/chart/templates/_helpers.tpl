@@ -62,6 +62,7 @@ capabilities: {drop: [ALL]}
 {{- $values := .root.Values -}}
 - {name: PUBLIC_URL, value: {{ $values.publicUrl | quote }}}
 - {name: LOG_LEVEL, value: {{ $values.logLevel | quote }}}
+- {name: LOG_FORMAT, value: json}
 - {name: PHOTO_MAX_BYTES, value: {{ $values.photoMaxBytes | int64 | quote }}}
 - {name: DJANGO_SECRET_KEY_FILE, value: /run/secrets/hmlet/django-secret-key}
 - {name: DATABASE_HOST, value: {{ $values.database.host | quote }}}

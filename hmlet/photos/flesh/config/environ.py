@@ -38,6 +38,14 @@ class Environ:
                 self.mistakes.append(f"{name} is not a whole number: {value!r}")
             return 0
 
+    def choice(self, name: str, choices: tuple[str, ...], default: str) -> str:
+        """One of the choices."""
+        value = self.text(name, default)
+        if value in choices:
+            return value
+        self.mistakes.append(f"{name} is none of {', '.join(choices)}: {value!r}")
+        return default
+
     def url(self, name: str, default: str | None = None) -> str:
         """An http or https address, without a slash at its end."""
         value = self.text(name, default).rstrip("/")

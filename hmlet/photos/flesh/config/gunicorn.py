@@ -12,11 +12,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from gunicorn.glogging import Logger  # type: ignore[import-untyped]
+from ops.logs import IdsFilter, JsonFormatter
+
 _PR_SET_PDEATHSIG = 1
 _MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 - the folder for that
 
 # A mistake in them ends the master here. When it ends a worker, gunicorn starts another one, for ever.
-importlib.import_module("config.settings")
+settings = importlib.import_module("config.settings")
 
 bind = "0.0.0.0:8000"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
@@ -29,6 +32,21 @@ accesslog = "-"
 control_socket_disable = True
 # Workers show by touching files that they live; on a busy disk that takes longer than the time-out.
 worker_tmp_dir = str(_MEMORY_FOLDER) if _MEMORY_FOLDER.is_dir() else None
+
+
+class JsonLogger(Logger):  # type: ignore[misc]
+    """gunicorn's lines, its access log included, in the platform's own shape."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        for logger in (self.error_log, self.access_log):
+            for handler in logger.handlers:
+                handler.setFormatter(JsonFormatter())
+                handler.addFilter(IdsFilter())
+
+
+if settings.LOG_FORMAT == "json":
+    logger_class = JsonLogger
 
 
 def post_fork(server: Any, worker: Any) -> None:

@@ -19,6 +19,7 @@ JOBS_KEPT_DAYS = env.integer("JOBS_KEPT_DAYS", 30)
 JOBS_BACKGROUND_AT_ONCE = env.integer("JOBS_BACKGROUND_AT_ONCE", 1)
 THUMBNAILS_KEPT_HOURS = env.integer("THUMBNAILS_KEPT_HOURS", 24)
 LOG_LEVEL = env.text("LOG_LEVEL", "INFO").upper()
+LOG_FORMAT = env.choice("LOG_FORMAT", ("line", "json"), "line")
 
 _public = urlsplit(PUBLIC_URL)
 _https = _public.scheme == "https"
@@ -249,16 +250,20 @@ HEARTBEAT_FILE = env.text("HEARTBEAT_FILE", "") or None
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"request_id": {"()": "ops.request_id.RequestIdFilter"}},
+    "filters": {"ids": {"()": "ops.logs.IdsFilter"}},
     "formatters": {
-        "line": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"},
+        "line": {
+            "()": "ops.logs.LineFormatter",
+            "fmt": "%(asctime)s %(levelname)s %(name)s [%(request_id)s %(job_id)s] %(message)s",
+        },
+        "json": {"()": "ops.logs.JsonFormatter"},
     },
     "handlers": {
         "stdout": {
             "class": "logging.StreamHandler",
             "stream": "ext://sys.stdout",
-            "formatter": "line",
-            "filters": ["request_id"],
+            "formatter": LOG_FORMAT,
+            "filters": ["ids"],
         },
     },
     "root": {"handlers": ["stdout"], "level": LOG_LEVEL},

@@ -37,6 +37,7 @@ class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         "attempts",
         "reason",
         "timeline",
+        "request_id",
         "not_before",
         "lease_until",
         "created",

@@ -34,6 +34,7 @@ class Job(models.Model):
     ``subject`` is the id of what the work is about. It is no foreign key: a job outlives its subject, and tells of it.
     ``payload`` is for the handler alone; it may name private objects, so nothing shows it.
     ``name`` is what the owner calls the thing: the name of the file as it was submitted.
+    ``request_id`` is that of the request it came of, by way of other jobs perhaps; it ties together what is logged.
     ``not_before`` is null for a job that was due when it was made; a job in the queue waits from then on.
     """
 
@@ -54,6 +55,7 @@ class Job(models.Model):
     payload = models.JSONField(default=dict)
     background = models.BooleanField(default=False, db_default=False)
     name = models.CharField(max_length=255, blank=True, default="", db_default="")
+    request_id = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
     attempts = models.PositiveSmallIntegerField(default=0)
     attempts_max = models.PositiveSmallIntegerField(default=ATTEMPTS_MAX, db_default=ATTEMPTS_MAX)
     lease_until = models.DateTimeField(null=True)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import Error, connection
+from ops.ids import ids_of_job
 
 from jobs.errors import JobError
 from jobs.handlers import handler_of
@@ -29,7 +30,8 @@ def job_run(job_id: uuid.UUID) -> bool:
         return False
     if job.id != job_id and job_waits(job_id=job_id):
         job_remind(job_id)
-    ended = _done(job)
+    with ids_of_job(job.id, request_id=job.request_id):
+        ended = _done(job)
     if job.background and (following := background_next()):
         # Its message may have come while as many were at work as may be.
         job_remind(following)
@@ -37,19 +39,27 @@ def job_run(job_id: uuid.UUID) -> bool:
 
 
 def _done(job: Job) -> bool:
+    ended, outcome = _attempted(job)
+    log.info("%s, attempt %s: %s", job.kind, job.attempts, outcome if ended else "another worker has it")
+    return ended
+
+
+def _attempted(job: Job) -> tuple[bool, str]:
+    """Whether this attempt ended as this worker's, and what came of it: ``done``, or why it failed."""
     try:
         with _lease_kept(job):
             write = handler_of(job.kind).work(job)
-        return job_complete(job, write=write)
+        ended = job_complete(job, write=write)
     except JobError as error:
-        log.info("job %s (%s) attempt %s: %s", job.id, job.kind, job.attempts, error.code)
-        return job_fail(job, error=error)
+        failure = error
     except SoftTimeLimitExceeded:
-        return job_fail(job, error=JobError("timeout", "The work took longer than it may.", retryable=True))
+        failure = JobError("timeout", "The work took longer than it may.", retryable=True)
     except Exception:
-        log.exception("job %s (%s) attempt %s broke", job.id, job.kind, job.attempts)
-        broken = JobError("internal", "Something broke on our side while working on this.", retryable=True)
-        return job_fail(job, error=broken)
+        log.exception("%s, attempt %s broke", job.kind, job.attempts)
+        failure = JobError("internal", "Something broke on our side while working on this.", retryable=True)
+    else:
+        return ended, "done"
+    return job_fail(job, error=failure), failure.code
 
 
 @contextmanager

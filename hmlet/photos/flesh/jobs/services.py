@@ -15,6 +15,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
+from ops.ids import request_id_current
 
 from jobs.commits import commit_durably
 from jobs.errors import JobError, JobNotCancellable, JobNotRetryable
@@ -52,6 +53,7 @@ def job_create(
         payload=payload or {},
         name=name[:255],
         background=kind in BACKGROUND,
+        request_id=request_id_current(),
     )
     OutboxEntry.objects.create(job=job, due=timezone.now() + PUBLICATION_GRACE)
     transaction.on_commit(partial(job_remind, job.id), robust=True)

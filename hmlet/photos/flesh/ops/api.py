@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from ops.errors import PlatformError
-from ops.request_id import request_id_current
+from ops.ids import request_id_current
 
 
 class ErrorSerializer(serializers.Serializer[Any]):

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from django.http import HttpRequest, HttpResponse
 
-from ops.request_id import request_id_begin
+from ops.ids import request_id_begin
 
 Responder = Callable[[HttpRequest], HttpResponse]
 
