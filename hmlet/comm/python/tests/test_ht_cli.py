@@ -63,6 +63,24 @@ class Ht:
         assert check is None or done.returncode == check, done.stderr
         return Ran(done.returncode, done.stdout, done.stderr)
 
+    def on_a_terminal(self, *words: str) -> bytes:
+        """All that is drawn."""
+        ours, theirs = pty.openpty()
+        environ = {**self.environ, "TERM": "xterm", "COLUMNS": "120"}
+        with subprocess.Popen(
+            [*COMMAND, *words], cwd=self.folder, env=environ, stdout=theirs, stderr=theirs
+        ) as process:
+            os.close(theirs)
+            drawn = b""
+            while True:
+                try:
+                    drawn += os.read(ours, 4096)
+                except OSError:  # how Linux tells that the other end is closed
+                    break
+        os.close(ours)
+        assert process.returncode == 0, drawn
+        return drawn
+
     def signed_in(self) -> Ht:
         self("--password-file", "password", "login")
         return self
@@ -188,6 +206,16 @@ def test_upload_goes_on_past_refused_files_and_lists_them(api: Api, ht: Ht, phot
     assert summary[2].startswith("  a.jpg: You have a photo of that name.")
 
 
+def test_when_nobody_is_signed_in_any_more_the_rest_is_not_tried(api: Api, ht: Ht) -> None:
+    ht.signed_in()
+    api.script(api.error(401, "token_not_valid"))
+    api.token_steps.append(api.error(401, "token_not_valid"))
+    ran = ht("photos", "upload", "--parallel", "1", *[ht.file(f"{name}.jpg") for name in "abc"], check=1)
+    told = ran.err[ran.err.index("error:") :].splitlines()
+    assert told[1].endswith("→ ht login")
+    assert told[2:] == ["  b.jpg: Not tried any more", "  c.jpg: Not tried any more"]
+
+
 def test_upload_once_more_posts_only_what_is_missing(api: Api, ht: Ht, photo_json: PhotoJson) -> None:
     ht.signed_in()
     words = ("photos", "upload", "--json", "--parallel", "1", ht.file("a.jpg"), ht.file("b.jpg"))
@@ -295,21 +323,22 @@ def test_list_gives_json_and_stops_at_the_limit(api: Api, ht: Ht, photo_json: Ph
 def test_a_terminal_gets_a_table_with_a_header(api: Api, ht: Ht, photo_json: PhotoJson) -> None:
     ht.signed_in()
     api.script(api.answer(page(photo_json(name="[bold]x"))))
-    ours, theirs = pty.openpty()
-    environ = {**ht.environ, "TERM": "xterm", "COLUMNS": "120"}
-    with subprocess.Popen([*COMMAND, "photos", "list"], env=environ, stdout=theirs, stderr=theirs) as process:
-        os.close(theirs)
-        drawn = b""
-        while True:
-            try:
-                chunk = os.read(ours, 4096)
-            except OSError:  # how Linux tells that the other end is closed
-                break
-            drawn += chunk
-    os.close(ours)
-    assert process.returncode == 0
+    drawn = ht.on_a_terminal("photos", "list")
     assert b"PUBLISHED" in drawn
     assert b"[bold]x" in drawn
+
+
+def test_a_terminal_gets_bars_that_are_gone_at_the_end(api: Api, ht: Ht, photo_json: PhotoJson) -> None:
+    ht.signed_in()
+    api.script(api.answer(photo_json(), status=201))
+    drawn = ht.on_a_terminal("photos", "upload", ht.file("a.jpg"))
+    bar = "photos ━".encode()
+    assert bar in drawn
+    left = drawn[drawn.rindex(bar) :]
+    assert b"\x1b[2K" in left, "the bar is wiped"
+    assert b"\x1b[?25h" in left, "the cursor is shown again"
+    assert b"Sunrise" in left
+    assert b"uploaded" not in drawn
 
 
 # --- thumbnails

@@ -14,6 +14,7 @@ from ht.errors import (
     AnswerNotUnderstood,
     ConnectionFailed,
     HtError,
+    NoThumbnail,
     NotSignedIn,
     ServerError,
     Throttled,
@@ -39,7 +40,9 @@ def main() -> NoReturn:
     except typer.exceptions.TyperException as error:
         text = error.format_message()
         # Where a subcommand must be named and none was, the text is the help itself.
-        _leave(text if text.startswith("Usage:") else f"error: {one_line(text)} → ht --help", error.exit_code)
+        context = getattr(error, "ctx", None)
+        where = context.command_path if context is not None else "ht"
+        _leave(text if text.startswith("Usage:") else f"error: {one_line(text)} → {where} --help", error.exit_code)
     except (KeyboardInterrupt, typer.exceptions.Abort):
         status = INTERRUPTED
     except BrokenPipeError:
@@ -78,6 +81,8 @@ def _next_step(error: HtError) -> str:
         return "ht login"
     if isinstance(error, Throttled):
         return f"repeat in {error.retry_after_s:.0f} s" if error.retry_after_s else "repeat in a while"
+    if isinstance(error, NoThumbnail):
+        return "sizes are made one after the other: repeat in a while, or give another --size"
     if isinstance(error, WaitTimedOut):
         return "it goes on without us: look again later, or give --timeout"
     if isinstance(error, ServerError):

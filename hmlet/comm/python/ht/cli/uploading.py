@@ -17,7 +17,7 @@ from ht.api_clients.transfers import Uploaded, photo_of_file, upload_many
 from ht.bodies import SliceBody
 from ht.cli.output import Progress
 from ht.cli.receipts import Receipt, Receipts, renewed
-from ht.errors import HtError, NotFound, PhotoFailed, PhotoNotReady, Unsendable
+from ht.errors import ConnectionFailed, HtError, NotFound, NotSignedIn, PhotoFailed, PhotoNotReady, Unsendable
 from ht.multipart import opened_image
 
 Moved: TypeAlias = Callable[[int, int], None]
@@ -25,8 +25,8 @@ Moved: TypeAlias = Callable[[int, int], None]
 WAIT_STEP_S = 2.0
 
 
-class Interrupted(HtError):
-    """The user has had enough."""
+class NotTried(HtError):
+    """The user has had enough, or what befell another file would befall this one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +73,10 @@ class Uploading:
         except PhotoFailed:
             remark += ", no thumbnail can be made of it"
             raise
+        except (ConnectionFailed, NotSignedIn) as error:
+            if isinstance(error, NotSignedIn) or not error.may_have_arrived:
+                self._stop.set()
+            raise
         finally:
             self._progress.ended(str(path), remark)
 
@@ -90,14 +94,14 @@ class Uploading:
 
     def _refuse_to_go_on(self) -> None:
         if self._stop.is_set():
-            raise Interrupted("Interrupted")
+            raise NotTried("Not tried any more")
 
     def _uploaded(self, path: Path, photo: Photo, direct: bool) -> Photo:
         def moved(done: int, total: int) -> None:
             self._refuse_to_go_on()
             self._progress.moved(str(path), done, total)
 
-        moved(0, 0)
+        moved(0, path.stat().st_size if path.is_file() else 0)
         with opened_image(path) as file:
             sha256 = SliceBody(file, offset=0, size=file.size, sent=None).sha256()
         try:
