@@ -6,12 +6,14 @@ import hashlib
 import json
 import os
 import pty
+import re
 import signal
 import stat
 import subprocess
 import sys
 import threading
 import time
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -214,6 +216,17 @@ def test_when_nobody_is_signed_in_any_more_the_rest_is_not_tried(api: Api, ht: H
     told = ran.err[ran.err.index("error:") :].splitlines()
     assert told[1].endswith("→ ht login")
     assert told[2:] == ["  b.jpg: Not tried any more", "  c.jpg: Not tried any more"]
+
+
+def test_a_file_whose_name_is_no_unicode_is_refused_like_others(api: Api, ht: Ht, photo_json: PhotoJson) -> None:
+    ht.signed_in()
+    odd = os.fsdecode(b"odd\xff\x1b.jpg")
+    (ht.folder / odd).write_bytes(JPEG)
+    api.script(api.answer(photo_json(id=2), status=201), api.answer(photo_json(id=2)))
+    ran = ht("photos", "upload", "--parallel", "1", odd, ht.file("a.jpg"), check=1)
+    assert "  odd��.jpg: " in ran.err
+    assert ran.out.startswith("2\t")
+    assert json.loads(ht("photos", "upload", "--parallel", "1", "--json", odd, "a.jpg", check=1).out)[1]["there_before"]
 
 
 def test_upload_once_more_posts_only_what_is_missing(api: Api, ht: Ht, photo_json: PhotoJson) -> None:
@@ -424,7 +437,8 @@ def test_words_that_are_none_end_with_two(ht: Ht) -> None:
 
 def test_without_an_address_it_says_how_to_give_one(ht: Ht) -> None:
     del ht.environ["HT_WEB_URL"]
-    assert "--url" in ht("photos", "list", check=2).err
+    told = "error: which platform? Give --url http://HOST:PORT, or run in a stage's shell → ht photos list --help\n"
+    assert ht("photos", "list", check=2).err == told
 
 
 def test_a_platform_that_is_not_there_is_told_in_one_line(ht: Ht, free_port: int) -> None:
@@ -452,6 +466,13 @@ def test_help_loads_neither_rich_nor_requests() -> None:
     done = subprocess.run([sys.executable, "-c", words + check], capture_output=True, text=True, timeout=60)
     assert done.stdout.endswith("[]\n")
     assert "photos" in done.stdout
+
+
+def test_the_package_asks_for_requests_alone_and_for_more_with_its_extra() -> None:
+    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
+    needed = [re.split("[<>=]", line)[0] for line in project["dependencies"]]
+    extra = [re.split("[<>=]", line)[0] for line in project["optional-dependencies"]["cli"]]
+    assert (needed, extra) == (["requests"], ["typer", "rich"])
 
 
 def test_the_client_needs_requests_alone() -> None:

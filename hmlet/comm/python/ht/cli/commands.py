@@ -8,6 +8,8 @@ from typing import Annotated, TypeAlias
 
 import typer
 
+from ht.cli.entry import one_line
+
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Parallel: TypeAlias = Annotated[int, typer.Option(min=1, max=32, help="How many at once.")]
 Limit: TypeAlias = Annotated[int, typer.Option(min=0, help="At most so many; 0 is all.")]
@@ -29,5 +31,5 @@ def end_with(failures: Sequence[tuple[str, str]], *, of: int, what: str) -> None
         return
     sys.stdout.flush()
     sys.stderr.write(f"error: {len(failures)} of {of} {what}:\n")
-    sys.stderr.writelines(f"  {name}: {reason}\n" for name, reason in failures)
+    sys.stderr.writelines(f"  {one_line(name)}: {reason}\n" for name, reason in failures)
     raise typer.Exit(1)

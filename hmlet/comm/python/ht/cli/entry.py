@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from datetime import UTC, datetime
@@ -27,6 +28,10 @@ INTERRUPTED = 130
 
 def main() -> NoReturn:
     """Runs the words of this process. Does not return."""
+    for stream in (sys.stdout, sys.stderr):
+        # A file's name may be no Unicode, and a terminal may know few signs: better a ? than nothing.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         import typer.exceptions
     except ImportError:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,8 +48,9 @@ class Receipts:
     def sweep(self) -> None:
         """Forget those that are older than anyone goes on with an upload."""
         for file in self._folder.glob("*.json"):
-            if file.stat().st_mtime < time.time() - KEPT_S:
-                file.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # another process sweeps, too
+                if file.stat().st_mtime < time.time() - KEPT_S:
+                    file.unlink()
 
 
 def renewed(receipt: Receipt) -> Receipt:

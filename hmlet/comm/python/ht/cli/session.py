@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from ht.cli.token_file import TokenFile
 
 
+class Misused(typer.BadParameter):
+    """Options and variables that say too little or make no sense: told as they stand."""
+
+    def format_message(self) -> str:
+        return self.message
+
+
 @dataclass(frozen=True, kw_only=True)
 class Session:
     """``password_file``: "-" is standard input; its last line break is no part of the password."""
@@ -27,9 +34,9 @@ class Session:
 
     @property
     def address(self) -> str:
-        """Raises UsageError where nobody said."""
+        """Raises Misused where nobody said."""
         if not self.url:
-            raise typer.BadParameter("which platform? Give --url http://HOST:PORT, or run in a stage's shell")
+            raise Misused("which platform? Give --url http://HOST:PORT, or run in a stage's shell")
         return self.url.rstrip("/")
 
     def as_whom(self) -> str:
@@ -72,7 +79,7 @@ class Session:
         try:
             return PhotosApiClient(self.address, named, password, tokens=tokens)
         except ValueError as error:
-            raise typer.BadParameter(f"--url: {error}") from None
+            raise Misused(f"--url: {error}") from None
 
 
 def _password_in(path: str) -> str:
@@ -83,13 +90,13 @@ def _password_in(path: str) -> str:
             text = file.readline()
     password = text.rstrip("\r\n")
     if not password:
-        raise typer.BadParameter(f"--password-file: {path} has no password in its first line")
+        raise Misused(f"--password-file: {path} has no password in its first line")
     return password
 
 
 def _asked_username() -> str:
     if not sys.stdin.isatty():
-        raise typer.BadParameter("who? Give --username NAME, or set HT_USERNAME")
+        raise Misused("who? Give --username NAME, or set HT_USERNAME")
     return str(typer.prompt("Username", default=os.environ.get("USER"), err=True))
 
 

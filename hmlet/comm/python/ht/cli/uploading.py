@@ -65,7 +65,7 @@ class Uploading:
 
     def _told(self, photo: Photo, direct: bool) -> Photo:
         path = Path(str(photo.image))
-        remark = "refused"
+        remark = "not uploaded"
         try:
             created = self._uploaded(path, photo, direct)
             remark = "there already" if path in self.there_before else "uploaded"
