@@ -5,7 +5,8 @@
 
 One client posts a 12 MP JPEG with ``Prefer: wait``; in turns with that, this process makes the same thumbnail of the
 same bytes: ``Image.open``, ``thumbnail((128, 128))``, ``save`` as JPEG. Each round's bytes differ, so that no original
-answers for another. Prints medians; the target is a ratio under 3. Ends with 1 when it is missed.
+answers for another. The photo's other sizes, which nobody waits for, are made before either side is measured again.
+Prints medians; the target is a ratio under 3. Ends with 1 when it is missed.
 """
 
 import io
@@ -29,6 +30,7 @@ from hmlet.users import remove_users
 TARGET = 3.0
 SIZE = (4000, 3000)
 BOX = (128, 128)
+SIZES = 4
 WARM_UPS = 5
 
 
@@ -63,7 +65,15 @@ def uploaded_ms(client: PhotosApiClient, image: bytes) -> float:
     photo = client.photos.create(Photo(name=name, image=content), wait_s=10)
     took = time.perf_counter() - began
     assert photo.status == "ready", photo.status
+    _await_other_sizes(client, photo)
     return took * 1000
+
+
+def _await_other_sizes(client: PhotosApiClient, photo: Photo) -> None:
+    deadline = time.monotonic() + 30
+    while len(client.photos.get(photo).thumbnails) < SIZES:
+        assert time.monotonic() < deadline, "the other sizes are not made"
+        time.sleep(0.1)
 
 
 def pillow_ms(image: bytes) -> float:

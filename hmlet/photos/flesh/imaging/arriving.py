@@ -3,7 +3,6 @@
 import contextlib
 import io
 import os
-import select
 import struct
 import tempfile
 from typing import Any
@@ -14,7 +13,7 @@ _NUMBER = struct.Struct("!Q")
 
 
 class Arrival:
-    """Made before a fork; afterwards the parent is the sender, the child the receiver, and each says so once."""
+    """The sender's end. What the receiver needs are two descriptors, which go to it once."""
 
     def __init__(self) -> None:
         self._file = _memory_file()
@@ -22,8 +21,12 @@ class Arrival:
         os.set_blocking(self._tell, False)
         self._sent = 0
 
+    def for_receiver(self) -> tuple[int, int]:
+        """The descriptors for ``receive``, to be sent to another process."""
+        return self._file, self._hear
+
     def send_only(self) -> None:
-        """The parent's part."""
+        """The receiver has its descriptors."""
         os.close(self._hear)
         self._hear = -1
 
@@ -56,21 +59,6 @@ class Arrival:
             os.close(self._file)
             self._file = -1
 
-    def begins_within(self, time_s: float) -> bool:
-        """The child's part: wait for ``begin``, no longer than so."""
-        return bool(select.select([self._hear], [], [], time_s)[0])
-
-    def receive(self) -> "tuple[ArrivingFile, bytes] | None":
-        """The child's part: wait for ``begin``, for the file and the order. None when the parent ended without one."""
-        os.close(self._tell)
-        # A pipe takes and gives as little as this in one piece.
-        begun = os.read(self._hear, _BEGINNING.size)
-        if not begun:
-            return None
-        size, order_length = _BEGINNING.unpack(begun)
-        order = os.read(self._hear, order_length) if order_length else b""
-        return ArrivingFile(self._file, self._hear, size), order
-
     def _notify(self, number: int) -> None:
         # A full pipe means that the reader has news enough.
         with contextlib.suppress(BlockingIOError):
@@ -80,6 +68,17 @@ class Arrival:
         # A broken pipe means that the reader died, which its end will tell.
         with contextlib.suppress(BrokenPipeError):
             os.write(self._tell, told)
+
+
+def receive(file: int, hear: int) -> "tuple[ArrivingFile, bytes] | None":
+    """The receiver's part: wait for ``begin``, for the file and the order. None when the sender ended without one."""
+    # A pipe takes and gives as little as this in one piece.
+    begun = os.read(hear, _BEGINNING.size)
+    if not begun:
+        return None
+    size, order_length = _BEGINNING.unpack(begun)
+    order = os.read(hear, order_length) if order_length else b""
+    return ArrivingFile(file, hear, size), order
 
 
 class ArrivingFile(io.RawIOBase):

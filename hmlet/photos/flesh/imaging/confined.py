@@ -1,7 +1,7 @@
 """Renditions made in a sandbox that was forked and rehearsed before the image came.
 
 ``stand_by`` is for the time between two images, ``renditions_confined`` for when one is there. One of these processes
-makes one image after the other; each gets a child of its own.
+makes one image after the other; each gets a child of its own, forked while the one before decodes.
 """
 
 import io
@@ -16,7 +16,7 @@ from PIL import Image
 
 from imaging.decode import heic_codec_load
 from imaging.renditions import Picture, Pictures, Wanted, renditions_make
-from imaging.sandbox import Sandbox
+from imaging.sandbox import ForkServer, Sandbox
 
 PATIENT_NICENESS = 10
 _HEAD_LENGTH = struct.Struct("!I")
@@ -30,6 +30,7 @@ class Sink(Protocol):
 
 Feed = Callable[[Sink], object]
 
+_server: ForkServer | None = None
 _standby: Sandbox | None = None
 _spent: list[Sandbox] = []
 
@@ -45,18 +46,35 @@ def renditions_confined(wanted: Sequence[Wanted], *, size_bytes: int, feed: Feed
     order = {"patient": patient, "wanted": [asdict(each) for each in wanted]}
     sandbox.source.begin(size_bytes, json.dumps(order).encode())
     feed(sandbox.source)
+    # Now, while that one decodes: afterwards somebody waits for what comes of it.
+    _have_next()
     return _unpacked(sandbox.run())
 
 
 def stand_by() -> None:
-    """When nobody waits: let go of the last child and fork one for the next image."""
-    global _standby
+    """When nobody waits: let go of the last child and have one for the next image."""
     while _spent:
         _spent.pop().close()
-    if _standby is None or _standby.owner != os.getpid():
-        # Before the fork: importing it takes longer than making a thumbnail.
-        heic_codec_load()
-        _standby = Sandbox(_work, rehearse=_rehearse)
+    _have_next()
+
+
+def _have_next() -> None:
+    global _standby, _server
+    if _server is None or _server.owner != os.getpid():
+        _server, _standby = _server_started(), None
+    if _standby is None:
+        try:
+            _standby = _server.sandbox()
+        except OSError:
+            _server.close()
+            _server = _server_started()
+            _standby = _server.sandbox()
+
+
+def _server_started() -> ForkServer:
+    # Before the fork: importing it takes longer than making a thumbnail.
+    heic_codec_load()
+    return ForkServer(_work, rehearse=_rehearse)
 
 
 def _taken() -> Sandbox:

@@ -1,6 +1,7 @@
 """Renditions made in the waiting child: what goes in and comes out of it."""
 
-import contextlib
+import os
+import signal
 from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
@@ -22,9 +23,10 @@ WANTED = (
 @pytest.fixture(autouse=True)
 def no_child_left() -> Iterator[None]:
     yield
-    with contextlib.suppress(AttributeError):
-        confined._standby.close()  # type: ignore[union-attr]
-    confined._standby = None
+    for left in (confined._standby, confined._server):
+        if left is not None:
+            left.close()
+    confined._standby = confined._server = None
 
 
 def made(content: bytes, **options: Any) -> Any:
@@ -74,5 +76,13 @@ def test_the_waiting_child_is_used_and_another_waits_afterwards() -> None:
     first = confined._standby
     made(encoded())
     assert confined._spent == [first]
-    stand_by()
     assert confined._standby not in {None, first}
+
+
+def test_a_server_that_died_is_started_again() -> None:
+    stand_by()
+    assert confined._server is not None
+    os.kill(confined._server._pid, signal.SIGKILL)
+    content = encoded(100, 100)
+    assert made(content).source_width == 100
+    assert made(content).source_width == 100

@@ -3,22 +3,41 @@
 import faulthandler
 import os
 import signal
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 import pytest
 from imaging.errors import DecoderDied, ImageTooHeavy, ImageTruncated
-from imaging.sandbox import Limits, Sandbox, Work
+from imaging.sandbox import ForkServer, Limits, Work
+
+Serving = Callable[[Work], ForkServer]
 
 
 def run(work: Work, content: bytes = b"", **limits: float) -> bytes:
-    sandbox = Sandbox(work, limits=Limits(**limits))  # type: ignore[arg-type]
+    server = ForkServer(work, limits=Limits(**limits))  # type: ignore[arg-type]
+    sandbox = server.sandbox()
     sandbox.source.begin(len(content))
     sandbox.source.write(content)
     try:
         return sandbox.run()
     finally:
         sandbox.close()
+        server.close()
+
+
+@pytest.fixture
+def serving() -> Iterator[Callable[[Work], ForkServer]]:
+    servers: list[ForkServer] = []
+
+    def start(work: Work) -> ForkServer:
+        servers.append(ForkServer(work))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
 
 
 def _descriptors() -> set[str]:
@@ -39,28 +58,27 @@ def test_it_is_another_process_that_leaves_nothing_behind() -> None:
     assert _descriptors() == before
 
 
-def test_the_child_reads_while_the_file_still_arrives() -> None:
-    heard, told = os.pipe()
+def test_the_child_reads_while_the_file_still_arrives(serving: Serving, tmp_path: Path) -> None:
+    news = tmp_path / "news"
+    os.mkfifo(news)
 
     def work(source: BinaryIO, order: bytes) -> bytes:
         start = source.read(2)
-        os.write(told, b"!")
+        news.write_bytes(b"!")
         source.seek(-2, os.SEEK_END)
         return start + source.read()
 
-    sandbox = Sandbox(work)
+    sandbox = serving(work).sandbox()
     sandbox.source.begin(500_004)
     sandbox.source.write(b"ab" + bytes(250_000))
-    assert os.read(heard, 1) == b"!"
+    assert news.read_bytes() == b"!"
     sandbox.source.write(bytes(250_000) + b"yz")
     assert sandbox.run() == b"abyz"
     sandbox.close()
-    os.close(heard)
-    os.close(told)
 
 
-def test_a_file_that_does_not_arrive_completely_is_truncated() -> None:
-    sandbox = Sandbox(lambda source, _: source.read())
+def test_a_file_that_does_not_arrive_completely_is_truncated(serving: Serving) -> None:
+    sandbox = serving(lambda source, _: source.read()).sandbox()
     sandbox.source.begin(1000)
     sandbox.source.write(bytes(999))
     with pytest.raises(ImageTruncated):
@@ -119,7 +137,55 @@ def test_a_bug_in_the_child_does_not_come_out_of_it() -> None:
         run(broken)
 
 
-def test_a_sandbox_that_is_not_used_goes_when_closed() -> None:
-    sandbox = Sandbox(lambda *_: b"", rehearse=lambda: None)
+def test_a_sandbox_that_is_not_used_goes_when_closed(serving: Serving) -> None:
+    sandbox = serving(lambda *_: b"").sandbox()
+    pid = sandbox._pid
+    assert pid
     sandbox.close()
     sandbox.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_one_works_while_the_next_waits(serving: Serving) -> None:
+    server = serving(lambda source, _: source.read())
+    first, second = server.sandbox(), server.sandbox()
+    for sandbox, content in ((second, b"two"), (first, b"one")):
+        sandbox.source.begin(3)
+        sandbox.source.write(content)
+        assert sandbox.run() == content
+        sandbox.close()
+
+
+def test_the_server_holds_nothing_of_its_callers_open(serving: Serving) -> None:
+    reading, writing = os.pipe()
+    server = serving(lambda *_: b"")
+    os.close(writing)
+    assert os.read(reading, 1) == b"", "nobody else can write there"
+    os.close(reading)
+    server.sandbox().close()
+
+
+def test_children_go_with_their_server(serving: Serving) -> None:
+    server = serving(lambda *_: b"")
+    sandbox = server.sandbox()
+    server.close()
+    sandbox.close()
+    with pytest.raises(OSError, match=r"."):
+        server.sandbox()
+
+
+def test_the_server_goes_with_a_caller_that_is_killed(tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    caller = os.fork()
+    if caller == 0:
+        server = ForkServer(lambda *_: b"")
+        server.sandbox()
+        said.write_text(str(server._pid))
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(caller, 0)
+    pid = int(said.read_text())
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2][:3]:
+        assert time.monotonic() < deadline, "the server is still there"
+        time.sleep(0.01)
