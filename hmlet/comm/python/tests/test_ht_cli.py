@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import pty
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pexpect
 import pytest
 from ht.api_clients.photos import Photo
 from ht.cli.thumbnail_files import file_name
@@ -123,6 +125,22 @@ def test_login_keeps_tokens_that_only_their_owner_can_read_and_no_password(api: 
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert stat.S_IMODE(kept.parent.stat().st_mode) == 0o700
     assert "correct horse" not in kept.read_text()
+
+
+def test_on_a_terminal_a_login_asks_and_shows_no_password(api: Api, ht: Ht) -> None:
+    del ht.environ["HT_USERNAME"]
+    drawn = io.BytesIO()
+    with pexpect.spawn(COMMAND[0], [*COMMAND[1:], "login"], env=ht.environ, timeout=30) as terminal:
+        terminal.logfile_read = drawn
+        terminal.expect("Username")
+        terminal.sendline("ann")
+        terminal.expect("Password of ann at ")
+        terminal.waitnoecho()
+        terminal.sendline("correct horse")
+        terminal.expect(pexpect.EOF)
+    assert api.token_requests[0].json == {"username": "ann", "password": "correct horse"}
+    assert b"signed in as ann at " in drawn.getvalue()
+    assert b"correct horse" not in drawn.getvalue()
 
 
 def test_what_follows_a_login_signs_in_no_more(api: Api, ht: Ht, photo_json: PhotoJson) -> None:
