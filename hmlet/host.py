@@ -54,7 +54,7 @@ def platform(env: HostEnv) -> Platform:
                 name="web",
                 argv=(python, "-m", "gunicorn", "config.wsgi", *_gunicorn(env)),
                 cwd=flesh,
-                env=settings,
+                env=settings | {"PROMETHEUS_MULTIPROC_DIR": str(state.run / "metrics-web")},
                 needs=("check", "migrations", "buckets", "admin", "redis"),
                 code=code,
                 port=env.web_port,

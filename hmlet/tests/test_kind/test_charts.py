@@ -339,6 +339,23 @@ def test_gunicorn_and_celery_run_as_many_as_the_values_say() -> None:
     assert _environ(web)["LOG_LEVEL"] == "DEBUG"
 
 
+def test_metrics_are_for_the_scrapers_namespaces_alone_and_not_for_the_edge() -> None:
+    told = rendered("test", "backend", {"networkPolicy.scrapers": ["monitoring"]}).objects
+    monitoring = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+    for component, port in (("web", "http"), ("worker", "metrics")):
+        container = pods(told)[f"Deployment/backend-{component}"]["spec"]["containers"][0]
+        assert port in {each["name"] for each in container["ports"]}
+        assert _environ(container)["PROMETHEUS_MULTIPROC_DIR"].startswith("/tmp/")  # noqa: S108 - the pod's own
+        [rule] = one(told, "NetworkPolicy", f"backend-{component}")["spec"]["ingress"]
+        assert monitoring in rule["from"]
+        assert [each["port"] for each in rule["ports"]] == [port]
+    silent = {each["metadata"]["name"] for each in rendered_once("test", "backend") if each["kind"] == "NetworkPolicy"}
+    assert silent == {"backend", "backend-web"}, "without scrapers nobody calls a worker"
+    for stage in STAGES:
+        edge = one(rendered_once(stage, "frontend"), "ConfigMap", "frontend")["data"]["edge.conf"]
+        assert "location ~ ^/metrics(/|$) {\n        return 404;" in edge
+
+
 def _environ(container: Tree) -> dict[str, str]:
     return {variable["name"]: variable["value"] for variable in container["env"]}
 

@@ -8,11 +8,13 @@ from celery import Celery
 from celery.signals import (
     after_task_publish,
     beat_init,
+    celeryd_init,
     heartbeat_sent,
     setup_logging,
     task_postrun,
     task_prerun,
     worker_process_init,
+    worker_ready,
 )
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -35,6 +37,24 @@ def connections_refresh(**_: Any) -> None:
     from django.db import close_old_connections
 
     close_old_connections()
+
+
+@celeryd_init.connect
+def metrics_begin(**_: Any) -> None:
+    """In the worker's main process, before it forks."""
+    from ops.metrics import folder_begin
+
+    folder_begin()
+
+
+@worker_ready.connect
+def metrics_serve(**_: Any) -> None:
+    """For all of the worker's processes, by its main one."""
+    from django.conf import settings
+    from ops.metrics import serve
+
+    if settings.METRICS_PORT:
+        serve(settings.METRICS_PORT)
 
 
 @worker_process_init.connect

@@ -4,16 +4,26 @@ A worker whose master was killed goes on serving kept-alive connections for the 
 port meanwhile: the next master cannot have it. Here the kernel tells it to stop.
 """
 
+import atexit
 import ctypes
 import importlib
 import os
+import shutil
 import signal
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 from ops.logs import IdsFilter, JsonFormatter
+
+# The library looks for it when it is imported. A reload keeps the one that there is.
+if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="hmlet-metrics-")
+    atexit.register(shutil.rmtree, os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
+
+metrics = importlib.import_module("ops.metrics")
 
 _PR_SET_PDEATHSIG = 1
 _MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 - the folder for that
@@ -47,6 +57,16 @@ class JsonLogger(Logger):  # type: ignore[misc]
 
 if settings.LOG_FORMAT == "json":
     logger_class = JsonLogger
+
+
+def on_starting(server: Any) -> None:
+    """Called by gunicorn once, before the first worker."""
+    metrics.folder_begin()
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """Called by gunicorn when a worker has ended."""
+    metrics.process_ended(worker.pid)
 
 
 def post_fork(server: Any, worker: Any) -> None:

@@ -52,6 +52,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "ops.middleware.RequestIdMiddleware",
     "ops.middleware.ProbesMiddleware",
+    "ops.middleware.RequestMetricsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "ops.middleware.ContentSecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -244,6 +245,8 @@ if env.integer("SWEEP_BY_BEAT", 1):
         "schedule": 3600,
         "options": {"expires": 3600},
     }
+# Where a worker tells Prometheus; web does at /metrics.
+METRICS_PORT = env.integer("METRICS_PORT", 0)
 # Worker and beat touch it while the queue answers them, for whoever watches them.
 HEARTBEAT_FILE = env.text("HEARTBEAT_FILE", "") or None
 

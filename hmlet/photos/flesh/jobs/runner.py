@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import Error, connection
 from ops.ids import ids_of_job
+from ops.metrics import JOBS
 
 from jobs.errors import JobError
 from jobs.handlers import handler_of
@@ -17,6 +19,8 @@ from jobs.selectors import background_next, job_waits
 from jobs.services import LEASE, job_claim, job_complete, job_fail, job_remind, job_renew
 
 log = logging.getLogger(__name__)
+
+DONE = "done"
 
 
 def job_run(job_id: uuid.UUID) -> bool:
@@ -39,8 +43,11 @@ def job_run(job_id: uuid.UUID) -> bool:
 
 
 def _done(job: Job) -> bool:
+    began = time.perf_counter()
     ended, outcome = _attempted(job)
     log.info("%s, attempt %s: %s", job.kind, job.attempts, outcome if ended else "another worker has it")
+    counted = ("done" if outcome == DONE else "failed") if ended else "lost"
+    JOBS.labels(job.kind, counted).observe(time.perf_counter() - began)
     return ended
 
 
@@ -58,7 +65,7 @@ def _attempted(job: Job) -> tuple[bool, str]:
         log.exception("%s, attempt %s broke", job.kind, job.attempts)
         failure = JobError("internal", "Something broke on our side while working on this.", retryable=True)
     else:
-        return ended, "done"
+        return ended, DONE
     return job_fail(job, error=failure), failure.code
 
 

@@ -3,12 +3,14 @@
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Min, Q, QuerySet
+from django.db.models.functions import Coalesce
 from django.utils import timezone
+from ops.work import Work
 
 from jobs.errors import JobMissing
 from jobs.models import Job
@@ -73,6 +75,24 @@ def subjects_at_work(*, kind: str) -> QuerySet[Job, uuid.UUID | None]:
     """The subjects of jobs of this kind that wait or run, for a subquery."""
     at_work = Job.objects.filter(kind=kind, state__in=(Job.State.QUEUED, Job.State.RUNNING), subject__isnull=False)
     return at_work.values_list("subject", flat=True)
+
+
+def work_read() -> Work:
+    """How much there is, in two queries that read what waits, runs and has failed."""
+    now = timezone.now()
+    at_work = Job.objects.filter(state__in=(Job.State.QUEUED, Job.State.RUNNING)).order_by().values("state", "kind")
+    counted = list(at_work.annotate(count=Count("pk"), since=Min(Coalesce("not_before", "created"))))
+    due = [now - row["since"] for row in counted if row["state"] == Job.State.QUEUED]
+    failed = Job.objects.filter(state=Job.State.FAILED).order_by().values("kind", "error_code")
+    lately = Count("pk", filter=Q(finished__gte=now - timedelta(hours=1)))
+    failures = list(failed.annotate(count=Count("pk"), lately=lately))
+    return Work(
+        waiting={row["kind"]: row["count"] for row in counted if row["state"] == Job.State.QUEUED},
+        running={row["kind"]: row["count"] for row in counted if row["state"] == Job.State.RUNNING},
+        failed={(row["kind"], row["error_code"]): row["count"] for row in failures},
+        failed_last_hour=sum(row["lately"] for row in failures),
+        oldest_due_s=max(0.0, max(due, default=timedelta(0)).total_seconds()),
+    )
 
 
 def jobs_view(jobs: Sequence[Job]) -> list[JobView]:

@@ -1,13 +1,16 @@
-"""Request ids, probes, and the headers that confine what a page may load."""
+"""Request ids, probes and metrics, and the headers that confine what a page may load."""
 
+import time
 from collections.abc import Callable
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from django.http import HttpRequest, HttpResponse
 
+from ops import metrics
 from ops.ids import request_id_begin
 
+METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 Responder = Callable[[HttpRequest], HttpResponse]
 
 
@@ -25,7 +28,7 @@ class RequestIdMiddleware:
 
 
 class ProbesMiddleware:
-    """Answers the probes before anything looks at the Host header: a kubelet calls by the pod's address.
+    """Answers probes and Prometheus before anything looks at the Host header: they call by the pod's address.
 
     Live touches nothing, so that a slow database restarts no process. Ready asks the database alone: without the
     queue or the storage there is still a list to serve.
@@ -40,6 +43,8 @@ class ProbesMiddleware:
             return HttpResponse("ok\n", content_type="text/plain")
         if path == "/healthz/ready":
             return self._ready()
+        if path == "/metrics":
+            return HttpResponse(metrics.all_metrics(), content_type=metrics.CONTENT_TYPE)
         return self.get_response(request)
 
     def _ready(self) -> HttpResponse:
@@ -50,6 +55,22 @@ class ProbesMiddleware:
             connection.close()
             return HttpResponse("database: error\n", content_type="text/plain", status=503)
         return HttpResponse("ok\n", content_type="text/plain")
+
+
+class RequestMetricsMiddleware:
+    """Counts requests by method, view and status, and measures them. Probes are none."""
+
+    def __init__(self, get_response: Responder) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        began = time.perf_counter()
+        response = self.get_response(request)
+        # Only names that are ours: what callers make up would become a series each.
+        method = request.method if request.method in METHODS else "other"
+        view = request.resolver_match.view_name if request.resolver_match else "none"
+        metrics.REQUESTS.labels(method, view, response.status_code).observe(time.perf_counter() - began)
+        return response
 
 
 class ContentSecurityMiddleware:

@@ -1,0 +1,33 @@
+"""How much heavy work there is, as whoever runs the platform is told. Jobs registers at start: ops knows none."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """``waiting`` and ``running`` by kind; ``failed``, all that are kept, by kind and reason.
+
+    ``oldest_due_s`` is how long the job that has been due for longest has waited; 0 when none is due.
+    """
+
+    waiting: Mapping[str, int]
+    running: Mapping[str, int]
+    failed: Mapping[tuple[str, str], int]
+    failed_last_hour: int
+    oldest_due_s: float
+
+
+Read = Callable[[], Work]
+_reads: list[Read] = []
+
+
+def work_register(read: Read) -> None:
+    """Have ``read`` tell how much work there is."""
+    _reads[:] = [read]
+
+
+def work_read() -> Work:
+    """In a number of queries that does not depend on how much there is. Raises what the database raises."""
+    [read] = _reads
+    return read()
