@@ -55,6 +55,13 @@ class ImageTooHeavy(ImageError):
     message = "The image needs more memory or time than we give to one. Scale it down or save it in a simpler format."
 
 
+class ImageSizesDiffer(ImageError):
+    """Two images to be compared that are not of one size."""
+
+    code = "image_sizes_differ"
+    message = "The two images differ in size. Ask for them to be scaled or padded, or compare images of one size."
+
+
 class DecoderDied(ImageError):
     """The child that decoded ended without an answer: a crash in a codec, or somebody killed it."""
 
@@ -72,6 +79,7 @@ ERRORS: dict[str, type[ImageError]] = {
         ImageTooLarge,
         ImageTruncated,
         ImageTooHeavy,
+        ImageSizesDiffer,
         DecoderDied,
     )
 }
