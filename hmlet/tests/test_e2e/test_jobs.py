@@ -26,8 +26,8 @@ def named(content: bytes, name: str) -> io.BytesIO:
     return file
 
 
-def done(client: PhotosApiClient, name: str = "cat.jpg", **options: tuple[int, int]) -> Job:
-    return client.jobs.wait_until_done(client.thumbnails.create(named(IMAGE, name), **options))
+def done(client: PhotosApiClient, name: str = "cat.jpg", box: tuple[int, int] = (100, 100)) -> Job:
+    return client.jobs.wait_until_done(client.thumbnails.create(named(IMAGE, name), box=box))
 
 
 def size_of(content: bytes) -> tuple[int, int]:
