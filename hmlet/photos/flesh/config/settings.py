@@ -245,7 +245,8 @@ if env.integer("SWEEP_BY_BEAT", 1):
         "schedule": 3600,
         "options": {"expires": 3600},
     }
-# Where a worker tells Prometheus; web does at /metrics.
+# Whether web tells Prometheus, at /metrics: only where an edge keeps that from the public. Where a worker does.
+METRICS_AT_WEB = env.integer("METRICS_AT_WEB", 0) == 1
 METRICS_PORT = env.integer("METRICS_PORT", 0)
 # Worker and beat touch it while the queue answers them, for whoever watches them.
 HEARTBEAT_FILE = env.text("HEARTBEAT_FILE", "") or None

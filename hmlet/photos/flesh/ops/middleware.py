@@ -43,7 +43,7 @@ class ProbesMiddleware:
             return HttpResponse("ok\n", content_type="text/plain")
         if path == "/healthz/ready":
             return self._ready()
-        if path == "/metrics":
+        if path == "/metrics" and settings.METRICS_AT_WEB:
             return HttpResponse(metrics.all_metrics(), content_type=metrics.CONTENT_TYPE)
         return self.get_response(request)
 

@@ -1,13 +1,16 @@
-"""Asks each part of the platform whether it works, all at once and not for long."""
+"""Asks each part of the platform whether it works, and how much it has to do, all at once and not for long."""
 
 import logging
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from django.core.files.storage import storages
 from django.db import connection
+
+from ops.work import Work, work_read
 
 log = logging.getLogger(__name__)
 
@@ -16,11 +19,19 @@ KEPT_S = 2.0
 """Anyone may call the page, so that calling it often must not cost much."""
 
 _lock = threading.Lock()
-_last: tuple[float, dict[str, bool]] | None = None
+_last: "tuple[float, Status] | None" = None
 
 
-def parts_check() -> dict[str, bool]:
-    """Whether each part works, at most KEPT_S old."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """Whether each part works, and what there is to do: None when that cannot be told."""
+
+    parts: dict[str, bool]
+    work: Work | None
+
+
+def status_check() -> Status:
+    """At most KEPT_S old."""
     global _last
     with _lock:
         if _last is None or time.monotonic() - _last[0] > KEPT_S:
@@ -28,14 +39,15 @@ def parts_check() -> dict[str, bool]:
         return _last[1]
 
 
-def _checked() -> dict[str, bool]:
+def _checked() -> Status:
     checks: dict[str, Callable[[], object]] = {
         "database": database_check,
         "queue": queue_check,
         "storage": storage_check,
         "workers": workers_check,
     }
-    pool = ThreadPoolExecutor(len(checks), thread_name_prefix="status")
+    pool = ThreadPoolExecutor(len(checks) + 1, thread_name_prefix="status")
+    working = pool.submit(work_ask)
     asked = {name: pool.submit(check) for name, check in checks.items()}
     deadline = time.monotonic() + TIMEOUT_S
     parts = {}
@@ -46,8 +58,22 @@ def _checked() -> dict[str, bool]:
         except Exception as error:  # noqa: BLE001 - each client fails in its own way
             log.warning("status: %s: %s", name, error or type(error).__name__)
             parts[name] = False
+    work = None
+    try:
+        work = working.result(timeout=max(0.0, deadline - time.monotonic()))
+    except Exception as error:  # noqa: BLE001 - whatever it is, the database tells nothing
+        log.warning("status: work: %s", error or type(error).__name__)
     pool.shutdown(wait=False, cancel_futures=True)
-    return parts
+    return Status(parts=parts, work=work)
+
+
+def work_ask() -> Work:
+    """What the database tells of jobs. Raises what it raises."""
+    try:
+        return work_read()
+    finally:
+        # This thread ends; so must its connection.
+        connection.close()
 
 
 def database_check() -> None:

@@ -13,7 +13,8 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from ops.status import parts_check
+from ops.status import status_check
+from ops.work import Work
 
 
 class SchemaView(SpectacularAPIView):
@@ -38,10 +39,21 @@ class SchemaView(SpectacularAPIView):
 @never_cache
 def status(request: HttpRequest) -> HttpResponse:
     """HTML for people, JSON for those who ask for it; 503 when a part is in error."""
-    parts = parts_check()
+    checked = status_check()
+    parts, work = checked.parts, _told(checked.work) if checked.work else None
     well = all(parts.values())
     code = 200 if well else 503
     if request.get_preferred_type(["text/html", "application/json"]) == "application/json":
         words = {name: "ok" if works else "error" for name, works in parts.items()}
-        return JsonResponse({"status": "ok" if well else "error", "parts": words}, status=code)
-    return render(request, "ops/status.html", {"parts": parts, "well": well}, status=code)
+        return JsonResponse({"status": "ok" if well else "error", "parts": words, "jobs": work}, status=code)
+    return render(request, "ops/status.html", {"parts": parts, "jobs": work, "well": well}, status=code)
+
+
+def _told(work: Work) -> dict[str, int]:
+    """Numbers alone: anybody may see the page."""
+    return {
+        "waiting": sum(work.waiting.values()),
+        "running": sum(work.running.values()),
+        "oldest_waiting_s": round(work.oldest_due_s),
+        "failed_last_hour": work.failed_last_hour,
+    }

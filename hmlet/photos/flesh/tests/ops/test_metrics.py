@@ -24,6 +24,16 @@ from tests.images import encoded
 FLESH = Path(__file__).resolve().parents[2]
 
 
+@pytest.fixture(autouse=True)
+def told(settings: Any) -> None:
+    settings.METRICS_AT_WEB = True
+
+
+def test_a_stage_without_an_edge_tells_nobody(client: Client, settings: Any) -> None:
+    settings.METRICS_AT_WEB = False
+    assert client.get("/metrics").status_code == 404
+
+
 def scraped(client: Client) -> dict[str, float]:
     """Each series' value, at an address that a scraper uses."""
     answer = client.get("/metrics", headers={"Host": "10.1.2.3:8000"})
@@ -111,7 +121,12 @@ def test_all_of_web_s_processes_are_told_by_each_and_an_earlier_start_by_none(tm
         address = f"127.0.0.1:{probe.getsockname()[1]}"
     import tests.settings  # noqa: F401 - stand-ins for what a stage would set
 
-    environ = {**os.environ, "DATABASE_NAME": str(tmp_path / "none.sqlite3"), "TMPDIR": str(tmp_path)}
+    environ = {
+        **os.environ,
+        "DATABASE_NAME": str(tmp_path / "none.sqlite3"),
+        "TMPDIR": str(tmp_path),
+        "METRICS_AT_WEB": "1",
+    }
     if folder:
         environ["PROMETHEUS_MULTIPROC_DIR"] = str(tmp_path / "metrics")
         (tmp_path / "metrics").mkdir()

@@ -1,10 +1,17 @@
 """Probes, the status page, request ids, docs, headers."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.test import Client
+from django.utils import timezone
+from jobs.models import Job
 from ops import status
+from ops.work import Work, work_read
+
+NOTHING = Work(waiting={}, running={}, failed={}, failed_last_hour=0, oldest_due_s=0.0)
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +58,8 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
 
     for name in states:
         monkeypatch.setattr(status, f"{name}_check", lambda name=name: check(name))
+    # The page's threads have connections of their own, which see nothing of a test's transaction.
+    monkeypatch.setattr(status, "work_ask", lambda: NOTHING)
     return states
 
 
@@ -61,7 +70,40 @@ def test_the_status_page_is_for_people_and_programs(client: Client, parts: dict[
     assert client.get(address, headers={"Accept": "application/json"}).json() == {
         "status": "ok",
         "parts": {"database": "ok", "queue": "ok", "storage": "ok", "workers": "ok"},
+        "jobs": {"waiting": 0, "running": 0, "oldest_waiting_s": 0, "failed_last_hour": 0},
     }
+
+
+@pytest.mark.django_db
+def test_the_status_page_tells_what_there_is_to_do(
+    client: Client, parts: dict[str, bool], monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
+) -> None:
+    now = timezone.now()
+    for state in (Job.State.QUEUED, Job.State.QUEUED, Job.State.RUNNING, Job.State.FAILED):
+        Job.objects.create(kind="thumbnail", state=state, finished=now)
+    Job.objects.create(kind="thumbnail", state=Job.State.FAILED, finished=now - timedelta(hours=2))
+    Job.objects.filter(state=Job.State.QUEUED).update(created=now - timedelta(seconds=100))
+    with django_assert_num_queries(2):
+        work = work_read()
+    monkeypatch.setattr(status, "work_ask", lambda: work)
+    told = client.get("/status/", headers={"Accept": "application/json"}).json()["jobs"]
+    assert 100 <= told.pop("oldest_waiting_s") < 160
+    assert told == {"waiting": 2, "running": 1, "failed_last_hour": 1}
+    page = client.get("/status/").content.decode()
+    assert "Failed within an hour</th><td>1</td>" in page
+
+
+def test_a_database_that_is_away_leaves_the_rest_of_the_page(
+    client: Client, parts: dict[str, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away() -> None:
+        raise OperationalError("away")
+
+    parts["database"] = False
+    monkeypatch.setattr(status, "work_ask", away)
+    response = client.get("/status/", headers={"Accept": "application/json"})
+    assert (response.status_code, response.json()["jobs"]) == (503, None)
+    assert "Nobody can tell" in client.get("/status/").content.decode()
 
 
 @pytest.mark.parametrize("broken", ["database", "queue", "storage", "workers"])
