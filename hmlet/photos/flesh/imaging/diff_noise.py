@@ -19,7 +19,7 @@ BLOCK = 17
 """Wide enough that whatever pixel of a JPEG block is in the middle, the window holds the whole block."""
 FAINT_SHARE = 0.25
 """From this share of faint differences on, among all, it is noise: replaced content differs clearly."""
-TAIL, SLACK = 2.0, 3.0
+TAIL, SLACK = 2.3, 3.0
 """Over this many times what 99 of 100 pixels that differ stay below, and SLACK more, no pixel of noise was seen."""
 ROUNDING = 1
 TILES, TILE_RANK = 16, 0.5
@@ -29,6 +29,9 @@ TOLERANCE_OF_DETAIL = 0.25
 LUMINANCE_OF_PEAK, COLOUR_OF_PEAK = 0.25, 0.4
 """A change rings and bleeds into its block, by less than this of its own height."""
 BESIDE = 7
+"""As close to a change of the luminance, one of the colour tells nothing new."""
+BESIDE_SURE, BESIDE_SURE_WINDOW = 0.5, 9
+"""In a window of so many pixels around a sure change, this share of the tolerance is enough."""
 AREA_MIN = 7
 """A change of 4×4 pixels keeps about half of them."""
 DENSE_WINDOW, DENSE = 5, 4
@@ -90,9 +93,15 @@ def _dense(changed: Plane) -> Plane:
 def _clear(before: Sequence[Plane], after: Sequence[Plane], counts: Plane, threshold: int, of_peak: float) -> Plane:
     changes = [_plane(cv2.absdiff(a, b)) for a, b in zip(before, after, strict=True)]
     change = _plane(cv2.bitwise_and(changes[0] if len(changes) == 1 else cv2.max(changes[0], changes[1]), counts))
-    over = _plane(cv2.compare(change, _tolerance(change, _detail(before, after), counts, threshold), cv2.CMP_GT))
+    tolerance = _tolerance(change, _detail(before, after), counts, threshold)
+    over = _plane(cv2.compare(change, tolerance, cv2.CMP_GT))
     if not cv2.countNonZero(over):
         return over
+    # Beside a sure change, less is enough: it has faint parts, and would fall to pieces.
+    lower = cv2.max(cv2.convertScaleAbs(tolerance, alpha=BESIDE_SURE), np.full_like(tolerance, threshold))
+    likely = cv2.compare(change, lower, cv2.CMP_GT)
+    sure = cv2.dilate(_dense(over), np.ones((BESIDE_SURE_WINDOW, BESIDE_SURE_WINDOW), np.uint8))
+    over = _plane(cv2.bitwise_or(over, cv2.bitwise_and(likely, sure)))
     # Only what is over counts as a peak: noise in fine detail must not hide a change beside it.
     peak = cv2.dilate(cv2.bitwise_and(change, over), _window())
     ringing = cv2.compare(change, cv2.convertScaleAbs(peak, alpha=of_peak), cv2.CMP_LT)
