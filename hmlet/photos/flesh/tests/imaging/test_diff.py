@@ -88,6 +88,12 @@ def test_a_box_inside_another_box_is_no_region_of_its_own() -> None:
     assert boxes(compared(drawn(), drawn(*frame))) == [(100, 80, 100, 100)]
 
 
+def test_a_box_that_grew_by_merging_is_merged_with_one_that_was_far_before() -> None:
+    alone, corner, between = (100, 100, 10, 10), [(120, 101, 60, 4), (176, 101, 4, 60)], (112, 130, 20, 5)
+    assert len(compared(drawn(), drawn(alone, *corner)).regions) == 2
+    assert boxes(compared(drawn(), drawn(alone, *corner, between))) == [(100, 100, 80, 61)]
+
+
 def test_a_change_up_to_the_threshold_is_none() -> None:
     faint = drawn((100, 80, 20, 20), ink=(180, 205, 210))
     assert compared(drawn(), faint, threshold=20, noise="none").regions == ()
