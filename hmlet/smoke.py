@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 import zlib
 from uuid import uuid4
 
@@ -13,16 +14,29 @@ from hmlet.env_comm import HmletEnv
 from hmlet.users import ensure_user
 
 SMOKE_USER = "smoke"
+_ANSWERS_WITHIN_S = 15.0
 _THUMBNAIL_WITHIN_S = 60.0
 
 
 def smoke(env: HmletEnv, stage: Stage) -> str:
     """Post a photo through the client, wait for its thumbnail, fetch it, delete the photo. Raises SmokeFailed."""
     from ht.api_clients.photos import Photo, PhotosApiClient
-    from ht.errors import HtError, NotSignedIn
+    from ht.errors import ConnectionFailed, HtError, NotSignedIn
+
+    def sign_in(client: PhotosApiClient) -> None:
+        """As soon as there is an answer: a node hears of a Service that is made anew a little later."""
+        deadline = time.monotonic() + _ANSWERS_WITHIN_S
+        while True:
+            try:
+                return client.sign_in()
+            except ConnectionFailed:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
 
     def walk() -> bytes:
         with PhotosApiClient(env.web_url, SMOKE_USER, env.smoke_password.reveal()) as client:
+            sign_in(client)
             image = _png(width=300, height=200)
             photo = client.photos.create(Photo(name=f"smoke {uuid4()}", draft=True, image=image), wait_s=10)
             try:
