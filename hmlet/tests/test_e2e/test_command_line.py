@@ -25,7 +25,7 @@ Ht = Callable[..., Result]
 def ht(env: HmletEnv, account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ht:
     """Signed in, in a folder and with a state of its own."""
     monkeypatch.chdir(tmp_path)
-    variables = {"HT_WEB_URL": env.web_url, "HT_USERNAME": account.name, "XDG_STATE_HOME": str(tmp_path / "state")}
+    variables = {"HT_WEB_URL": env.web_url, "HMLET_USERNAME": account.name, "XDG_STATE_HOME": str(tmp_path / "state")}
 
     def run(*words: str, given: str = "", status: int = 0) -> Result:
         done = CliRunner().invoke(app, words, input=given, env=variables)

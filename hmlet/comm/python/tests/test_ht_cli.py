@@ -51,7 +51,7 @@ class Ht:
         self.password_file.write_text("correct horse\n")
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("HT_")}
         self.environ = {**inherited, "HT_WEB_URL": url, "XDG_STATE_HOME": str(self.state), "NO_COLOR": "1"}
-        self.environ["HT_USERNAME"] = "ann"
+        self.environ["HMLET_USERNAME"] = "ann"
 
     def __call__(self, *words: str, stdin: str = "", check: int | None = 0) -> Ran:
         done = subprocess.run(
@@ -128,7 +128,7 @@ def test_login_keeps_tokens_that_only_their_owner_can_read_and_no_password(api: 
 
 
 def test_on_a_terminal_a_login_asks_and_shows_no_password(api: Api, ht: Ht) -> None:
-    del ht.environ["HT_USERNAME"]
+    del ht.environ["HMLET_USERNAME"]
     drawn = io.BytesIO()
     with pexpect.spawn(COMMAND[0], [*COMMAND[1:], "login"], env=ht.environ, timeout=30) as terminal:
         terminal.logfile_read = drawn
@@ -145,7 +145,7 @@ def test_on_a_terminal_a_login_asks_and_shows_no_password(api: Api, ht: Ht) -> N
 
 def test_what_follows_a_login_signs_in_no_more(api: Api, ht: Ht, photo_json: PhotoJson) -> None:
     ht.signed_in()
-    del ht.environ["HT_USERNAME"]
+    del ht.environ["HMLET_USERNAME"]
     api.script(api.answer(page(photo_json())), api.answer(page(photo_json())))
     ht("photos", "list")
     ht("photos", "list")
@@ -176,7 +176,7 @@ def test_tokens_of_another_address_or_user_are_not_used(api: Api, elsewhere: Api
 
 def test_after_logout_nobody_is_signed_in(api: Api, ht: Ht) -> None:
     ht.signed_in()("logout")
-    del ht.environ["HT_USERNAME"]
+    del ht.environ["HMLET_USERNAME"]
     assert not ht.kept("tokens")
     assert ht("photos", "list", check=1).err == f"error: Nobody is signed in at {api.url} → ht login\n"
 

@@ -46,7 +46,12 @@ def test_the_session_does_what_it_shows(
 
 def test_each_command_line_is_one_that_exists() -> None:
     """Every word of it is understood; nobody is signed in, so none gets further than that."""
-    environ = {**os.environ, "XDG_STATE_HOME": "/dev/null", "HT_WEB_URL": "http://127.0.0.1:9", "HT_USERNAME": "nobody"}
+    environ = {
+        **os.environ,
+        "XDG_STATE_HOME": "/dev/null",
+        "HT_WEB_URL": "http://127.0.0.1:9",
+        "HMLET_USERNAME": "nobody",
+    }
     lines = re.findall(r"^    (ht .*)$", README.read_text(), flags=re.MULTILINE)
     assert len(lines) > 5
     for line in lines:

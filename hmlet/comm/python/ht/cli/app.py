@@ -29,10 +29,10 @@ def _shared(
         str, typer.Option(envvar="HT_WEB_URL", help="The platform's address. A stage's shell sets it.")
     ] = "",
     username: Annotated[
-        str, typer.Option(envvar="HT_USERNAME", help="As whom; by default who signed in there last.")
+        str, typer.Option(envvar="HMLET_USERNAME", help="As whom; by default who signed in there last.")
     ] = "",
     password_file: Annotated[
-        str, typer.Option(envvar="HT_PASSWORD_FILE", help="The password is its first line; - is standard input.")
+        str, typer.Option(envvar="HMLET_PASSWORD_FILE", help="The password is its first line; - is standard input.")
     ] = "",
     _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it and exit.")] = False,
 ) -> None:

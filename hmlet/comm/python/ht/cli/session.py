@@ -96,7 +96,7 @@ def _password_in(path: str) -> str:
 
 def _asked_username() -> str:
     if not sys.stdin.isatty():
-        raise Misused("who? Give --username NAME, or set HT_USERNAME")
+        raise Misused("who? Give --username NAME, or set HMLET_USERNAME")
     return str(typer.prompt("Username", default=os.environ.get("USER"), err=True))
 
 
