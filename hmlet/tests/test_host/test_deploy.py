@@ -121,7 +121,7 @@ def test_a_program_that_cannot_start_shows_its_log_and_leaves_the_others(deploye
     edited(f"{FLESH}/config/wsgi.py", "\nraise RuntimeError('planted')\n")
     ended = deployed.run("ht.deploy")
     assert ended.status == 1
-    assert "RuntimeError: planted" in ended.err
+    assert "Error: planted" in ended.err
     assert str(deployed.state.log / "web.log") in ended.err
     pids = deployed.pids()
     assert {name: pids[name] for name in (*SERVERS, "worker", "beat")} == {
