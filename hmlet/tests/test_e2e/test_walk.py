@@ -52,8 +52,8 @@ class Gallery:
 
 @pytest.fixture(scope="module")
 def gallery(env: HmletEnv, stage: Stage, generated_names: list[str]) -> Iterator[Gallery]:
-    """A published photo, a draft and one that has failed, each with a size of its own."""
-    sizes = {"published": (1357, 911), "draft": (1213, 877), "failed": (1171, 839)}
+    """A published photo, a draft and one that has failed, each with a size of its own, larger than any rendition's."""
+    sizes = {"published": (1757, 1211), "draft": (1613, 1177), "failed": (1571, 1139)}
     images = {
         "published": jpeg(landscape(1001, sizes["published"])),
         "draft": png(landscape(1002, sizes["draft"])),
