@@ -99,7 +99,7 @@ class KindCluster:
         self.state.check()
         nodes, record = self._nodes(), self._record()
         if not nodes or record is None or record.phase != "made":
-            raise StageDown(f"the stage {self.env.stage} has no cluster", hint=f"{self.env.command('bootstrap')}")
+            raise StageDown(f"the stage {self.env.stage} has no cluster", hint=self.env.command("bootstrap"))
         stopped = [name_of(node) for node in nodes if not runs(node)]
         if stopped:
             raise StageDown(

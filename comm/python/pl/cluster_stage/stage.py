@@ -211,7 +211,7 @@ class ClusterStage:
     def must_exist(self) -> None:
         self.state.check()
         if not (self.state.exists() and secrets.is_complete(self.env)):
-            raise StageDown(f"the stage {self.env.stage} was never deployed", hint=f"{self.env.command('deploy')}")
+            raise StageDown(f"the stage {self.env.stage} was never deployed", hint=self.env.command("deploy"))
 
     def what_dies(self) -> Sequence[str]:
         if not isinstance(self.env, ExistingEnv):

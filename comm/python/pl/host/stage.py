@@ -171,13 +171,13 @@ class HostStage:
         """Raises StageDown when the stage was never deployed, StateInvalid when its state is not to be used."""
         self.state.check()
         if not (self.state.exists() and secrets.is_complete(self.env)):
-            raise StageDown(f"the stage {self.env.stage} was never deployed", hint=f"{self.env.command('deploy')}")
+            raise StageDown(f"the stage {self.env.stage} was never deployed", hint=self.env.command("deploy"))
 
     def logs(self, names: Sequence[str] = (), *, lines: int, follow: bool) -> Iterator[LogLine]:
         """From the programs' files, those of a stage that stands still included. Raises UsageError, StageDown."""
         files = {file.stem: file for file in sorted(self.state.log.glob("*.log"))}
         if not files:
-            raise StageDown("the stage has no logs: it was never deployed", hint=f"{self.env.command('deploy')}")
+            raise StageDown("the stage has no logs: it was never deployed", hint=self.env.command("deploy"))
         for name in names:
             if name not in files:
                 raise UsageError(f"no program is called {name!r}", why=f"programs: {', '.join(files)}")
@@ -214,7 +214,7 @@ class HostStage:
     def _must_run(self) -> None:
         self.state.check()
         if not (self.state.exists() and self.supervisor.is_up()):
-            raise StageDown(f"the stage {self.env.stage} does not run", hint=f"{self.env.command('deploy')}")
+            raise StageDown(f"the stage {self.env.stage} does not run", hint=self.env.command("deploy"))
 
     def _prepare_state(self, *, new_ports: bool = False) -> bool:
         """The directory, the secrets and the ports. Returns whether any was missing."""
@@ -338,7 +338,7 @@ class HostStage:
                 task.run()
             except NotReadyError as error:
                 raise ServerFailed(
-                    task.name, f"could not be done: {error}", "", hint=f"{self.env.command('logs')}"
+                    task.name, f"could not be done: {error}", "", hint=self.env.command("logs")
                 ) from None
             self._remember(task.name, task.fingerprint)
             return ""

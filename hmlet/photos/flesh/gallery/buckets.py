@@ -118,6 +118,7 @@ def window_start(now: datetime) -> datetime:
 class PrivateBucket(S3Storage):  # type: ignore[misc]
     """django-storages' S3 with one client for all threads, and one request where it makes three."""
 
+    public_endpoint_url: str | None
     _making: ClassVar[threading.Lock] = threading.Lock()
 
     def get_default_settings(self) -> dict[str, Any]:
@@ -200,6 +201,24 @@ class PrivateBucket(S3Storage):  # type: ignore[misc]
             if error.response["Error"]["Code"] not in {"NoSuchKey", "AccessDenied"}:
                 raise
 
+    def _credentials(self) -> Credentials:
+        return Credentials(self.access_key, self.secret_key)
+
+    def _signed(
+        self,
+        auth: S3SigV4QueryAuth,
+        method: str,
+        key: str,
+        *,
+        params: Mapping[str, str],
+        headers: Mapping[str, str] | None = None,
+    ) -> str:
+        """An object's URL as people reach it, with a signature. Computed here, without asking the server."""
+        url = f"{self.public_endpoint_url or self.endpoint_url}/{self.bucket_name}/{quote(key)}"
+        request = AWSRequest(method=method, url=url, headers=dict(headers or {}), params=dict(params))
+        auth.add_auth(request)
+        return str(request.url)
+
     def _save(self, name: str, content: "File[bytes]") -> str:
         self.write(name, cast(IO[bytes], content), "application/octet-stream")
         return name
@@ -220,20 +239,10 @@ class PrivateBucket(S3Storage):  # type: ignore[misc]
 class OriginalsBucket(PrivateBucket):
     """Nothing in here is ever given out. Announced uploads arrive here by signed URL (uploads.staging)."""
 
-    public_endpoint_url: str | None
-
     def signed_put(self, key: str, *, headers: Mapping[str, str], query: Mapping[str, str], life: timedelta) -> str:
         """A URL under which anyone may put a body with exactly these headers. Computed here, without the server."""
-        endpoint = self.public_endpoint_url or self.endpoint_url
-        request = AWSRequest(
-            method="PUT",
-            url=f"{endpoint}/{self.bucket_name}/{quote(key)}",
-            headers=dict(headers),
-            params=dict(query),
-        )
-        credentials = Credentials(self.access_key, self.secret_key)
-        S3SigV4QueryAuth(credentials, "s3", self.region_name, expires=int(life.total_seconds())).add_auth(request)
-        return str(request.url)
+        auth = S3SigV4QueryAuth(self._credentials(), "s3", self.region_name, expires=int(life.total_seconds()))
+        return self._signed(auth, "PUT", key, params=query, headers=headers)
 
     def parts_begin(self, key: str, content_type: str) -> str:
         """The id of a new upload in parts, each with its SHA-256."""
@@ -273,8 +282,6 @@ class OriginalsBucket(PrivateBucket):
 class ThumbnailsBucket(PrivateBucket):
     """Given out by signed URL."""
 
-    public_endpoint_url: str | None
-
     def signed_url(self, key: str, content_type: str, *, save_as: str | None = None) -> str:
         """A URL under which anyone may get the object for up to an hour. Computed here, without asking the server.
 
@@ -283,15 +290,8 @@ class ThumbnailsBucket(PrivateBucket):
         params = {"response-content-type": content_type}
         if save_as:
             params["response-content-disposition"] = content_disposition_header(True, save_as) or "attachment"
-        endpoint = self.public_endpoint_url or self.endpoint_url
-        request = AWSRequest(
-            method="GET",
-            url=f"{endpoint}/{self.bucket_name}/{quote(key)}",
-            params=params,
-        )
-        credentials = Credentials(self.access_key, self.secret_key)
-        WindowedAuth(credentials, self.region_name, window_start(datetime.now(UTC))).add_auth(request)
-        return str(request.url)
+        auth = WindowedAuth(self._credentials(), self.region_name, window_start(datetime.now(UTC)))
+        return self._signed(auth, "GET", key, params=params)
 
 
 def originals() -> Bucket:

@@ -10,13 +10,14 @@ from jobs.errors import JobError
 from jobs.handlers import Write, handler_register
 from jobs.models import Job
 from jobs.services import job_create
+from uploads.staging import STORAGE_ERRORS
 
 from gallery.buckets import originals, thumbnails
 from gallery.models import Original, Rendition
-from gallery.originals import STORAGE_ERRORS, original_delete_unused
+from gallery.originals import original_delete_unused
 from gallery.renditions import OTHERS, SIZES_BY_KIND, THUMBNAIL, rendition_key, rendition_keys, rendition_kind
 from gallery.storing import Storing
-from gallery.work_errors import as_job_errors
+from gallery.work_errors import as_job_errors, storage_away
 
 STORED_WITHIN_S = 10.0
 """Less than a lease: nobody renews that while a transaction waits."""
@@ -121,7 +122,7 @@ class PurgeHandler:
             for key in {*job.payload["thumbnails"], *renditions}:
                 thumbnails().discard(key)
         except STORAGE_ERRORS as error:
-            raise _storage_away() from error
+            raise storage_away() from error
         return _nothing
 
     def give_up(self, job: Job, error: JobError) -> None:
@@ -136,10 +137,6 @@ def handlers_register() -> None:
     handler_register(Job.Kind.THUMBNAIL, ThumbnailHandler())
     handler_register(Job.Kind.RENDITIONS, RenditionsHandler())
     handler_register(Job.Kind.PURGE, PurgeHandler())
-
-
-def _storage_away() -> JobError:
-    return JobError("storage_unavailable", "The object storage did not answer.", retryable=True)
 
 
 def _made(original: Original, wanted: Sequence[Wanted], *, patient: bool = False) -> Pictures:
@@ -182,7 +179,7 @@ class _Stored:
             for storing in self._objects:
                 storing.wait(STORED_WITHIN_S)
         except STORAGE_ERRORS as error:
-            raise _storage_away() from error
+            raise storage_away() from error
 
 
 def _rows_write(rows: list[Rendition]) -> None:

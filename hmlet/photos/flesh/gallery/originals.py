@@ -26,7 +26,7 @@ from jobs.commits import commit_durably
 from jobs.models import Job
 from jobs.services import job_create
 from quotas.services import usage_charge, usage_refund
-from uploads.staging import STORAGE_ERRORS as STORAGE_ERRORS
+from uploads.staging import STORAGE_ERRORS
 
 from gallery.buckets import Bucket, originals, thumbnails
 from gallery.errors import ImageBytesLimit, ImageRefused, StorageUnavailable

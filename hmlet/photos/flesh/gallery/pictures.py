@@ -1,8 +1,7 @@
 """What a photo's job shows: the size of the original, and the thumbnail that came of it."""
 
 import uuid
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 
 from jobs.models import Job
 from jobs.pictures import Picture, Pictures, Thumbnail
@@ -27,9 +26,10 @@ def _size(original: Original) -> Picture:
 
 
 def _shown(rendition: Rendition) -> Thumbnail:
-    link = partial(_link, rendition.key, rendition.content_type)
+    link = link_to(rendition.key, rendition.content_type)
     return Thumbnail(bytes=rendition.bytes, width=rendition.width, height=rendition.height, link=link)
 
 
-def _link(key: str, content_type: str, save_as: str) -> str:
-    return thumbnails().signed_url(key, content_type, save_as=save_as)
+def link_to(key: str, content_type: str) -> Callable[[str], str]:
+    """From the name that a browser is to save a thumbnail as to its signed URL."""
+    return lambda save_as: thumbnails().signed_url(key, content_type, save_as=save_as)

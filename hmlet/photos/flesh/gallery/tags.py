@@ -4,13 +4,10 @@ One statement for a page. It goes from name to name in the index of tags rather 
 tag's photos further than COUNT_MAX, so that neither many photos nor a tag that is on all of them makes it slow.
 """
 
-import base64
-import binascii
-import json
 from dataclasses import dataclass
 
 from django.db import connection
-from ops.errors import InvalidInput
+from ops.pages import cursor_refused, place_decoded, place_encoded
 
 from gallery.models import Original
 from gallery.selectors import Viewer
@@ -52,8 +49,7 @@ class TagCursor:
     backward: bool = False
 
     def encoded(self) -> str:
-        text = json.dumps([self.name, self.backward], separators=(",", ":"))
-        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+        return place_encoded(self.name, self.backward)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,12 +64,11 @@ class TagPage:
 def tag_cursor_decode(text: str) -> TagCursor:
     """Raises InvalidInput for anything that ``encoded`` did not make."""
     try:
-        name, backward = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-    except (ValueError, TypeError, binascii.Error, RecursionError):
+        name, backward = place_decoded(text)
+    except (ValueError, TypeError):
         name, backward = None, None
     if not isinstance(name, str) or not isinstance(backward, bool) or "\0" in name or not name.isprintable():
-        message = "This cursor was not given out by the list. Start without one and follow `next`."
-        raise InvalidInput(message, errors={"cursor": [message]})
+        raise cursor_refused()
     return TagCursor(name=name, backward=backward)
 
 

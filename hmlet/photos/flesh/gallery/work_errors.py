@@ -16,6 +16,11 @@ def as_job_errors(*, missing: JobError) -> Iterator[None]:
     except FileNotFoundError as error:
         raise missing from error
     except STORAGE_ERRORS as error:
-        raise JobError("storage_unavailable", "The object storage did not answer.", retryable=True) from error
+        raise storage_away() from error
     except ImageError as error:
         raise JobError(error.code, error.message, retryable=error.retryable) from error
+
+
+def storage_away() -> JobError:
+    """Of a storage that does not answer, or refuses."""
+    return JobError("storage_unavailable", "The object storage did not answer.", retryable=True)

@@ -1,7 +1,7 @@
 """Which page a request asks for, and the answer ``{next, previous, results}``."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from django.db.models import QuerySet
 from drf_spectacular.types import OpenApiTypes
@@ -9,7 +9,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
 from ops.errors import InvalidInput
-from ops.pages import Cursor, Order, Page, Row, cursor_decode, page_read
+from ops.pages import Order, Page, Row, cursor_decode, page_read
 
 PAGE_SIZE = 20
 PAGE_SIZE_MAX = 100
@@ -27,21 +27,32 @@ def page_requested(rows: QuerySet[Row], request: Request, *, order: Order) -> Pa
     return page_read(rows, order=order, cursor=cursor_decode(text) if text else None, size=page_size(request))
 
 
-def page_body(request: Request, page: Page[Row], results: Sequence[Any]) -> dict[str, Any]:
+class Place(Protocol):
+    """Where a page starts."""
+
+    def encoded(self) -> str: ...
+
+
+class Neighbours(Protocol):
+    """Where the pages beside one start, if there are any."""
+
+    @property
+    def next(self) -> Place | None: ...
+    @property
+    def previous(self) -> Place | None: ...
+
+
+def page_body(request: Request, page: Neighbours, results: Sequence[Any]) -> dict[str, Any]:
     """A page as it is answered."""
-    return {"next": _beside(request, page.next), "previous": _beside(request, page.previous), "results": results}
+    return {"next": _url(request, page.next), "previous": _url(request, page.previous), "results": results}
 
 
-def _beside(request: Request, cursor: Cursor | None) -> str | None:
-    return page_url(request, cursor.encoded() if cursor else None)
-
-
-def page_url(request: Request, cursor: str | None) -> str | None:
+def _url(request: Request, place: Place | None) -> str | None:
     """The address of a neighbouring page: this one's, with another cursor."""
-    if cursor is None:
+    if place is None:
         return None
     query = request.query_params.copy()
-    query["cursor"] = cursor
+    query["cursor"] = place.encoded()
     return request.build_absolute_uri(f"{request.path}?{query.urlencode()}")
 
 

@@ -6,13 +6,12 @@ where the first ends.
 """
 
 import base64
-import binascii
 import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from django.db.models import Model, Q, QuerySet
 
@@ -31,8 +30,7 @@ class Cursor:
 
     def encoded(self) -> str:
         moment = self.moment.isoformat() if self.moment else None
-        text = json.dumps([moment, str(self.id), self.backward], separators=(",", ":"))
-        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+        return place_encoded(moment, str(self.id), self.backward)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +54,31 @@ class Order:
 def cursor_decode(text: str) -> Cursor:
     """Raises InvalidInput for anything that ``encoded`` did not make."""
     try:
-        moment, row_id, backward = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        moment, row_id, backward = place_decoded(text)
         aware = None if moment is None else datetime.fromisoformat(moment).astimezone(UTC)
         return Cursor(moment=aware, id=uuid.UUID(row_id), backward=backward is True)
-    except (ValueError, TypeError, AttributeError, binascii.Error, OverflowError, RecursionError) as error:
-        message = "This cursor was not given out by the list. Start without one and follow `next`."
-        raise InvalidInput(message, errors={"cursor": [message]}) from error
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise cursor_refused() from error
+
+
+def place_encoded(*parts: str | bool | None) -> str:
+    """What tells a place in a list, as a query holds it."""
+    text = json.dumps(parts, separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def place_decoded(text: str) -> Any:
+    """What JSON holds: the parts, if it was ``place_encoded`` that made it. Raises ValueError for what is no JSON."""
+    try:
+        return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def cursor_refused() -> InvalidInput:
+    """For a cursor that no list has given out."""
+    message = "This cursor was not given out by the list. Start without one and follow `next`."
+    return InvalidInput(message, errors={"cursor": [message]})
 
 
 def page_read(rows: QuerySet[Row], *, order: Order, cursor: Cursor | None, size: int) -> Page[Row]:

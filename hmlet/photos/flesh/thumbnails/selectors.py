@@ -2,10 +2,9 @@
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 
-from gallery.buckets import thumbnails
 from gallery.named import Kept
+from gallery.pictures import link_to
 from jobs.models import Job
 from jobs.pictures import Picture, Pictures, Thumbnail
 
@@ -53,9 +52,5 @@ def _thumbnail(image: LooseImage) -> Thumbnail | None:
         bytes=image.thumbnail_bytes,
         width=image.thumbnail_width,
         height=image.thumbnail_height,
-        link=partial(_link, image.thumbnail_key, image.thumbnail_content_type),
+        link=link_to(image.thumbnail_key, image.thumbnail_content_type),
     )
-
-
-def _link(key: str, content_type: str, save_as: str) -> str:
-    return thumbnails().signed_url(key, content_type, save_as=save_as)

@@ -12,10 +12,11 @@ from django.utils import timezone
 from gallery.buckets import originals
 from gallery.errors import StorageUnavailable
 from gallery.models import original_key
-from gallery.originals import STORAGE_ERRORS, upload_inspect
+from gallery.originals import upload_inspect
 from jobs.models import Job
 from jobs.selectors import subjects_at_work
 from jobs.services import job_create
+from uploads.staging import STORAGE_ERRORS
 
 from thumbnails.models import LooseImage
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from drf_spectacular.utils import extend_schema
 from ops.api import ErrorSerializer
-from ops.page_requests import PARAMETERS, page_size, page_url
+from ops.page_requests import PARAMETERS, page_body, page_size
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -40,9 +40,4 @@ class TagsView(APIView):
         text = request.query_params.get("cursor")
         cursor = tag_cursor_decode(text) if text else None
         page = tags_page(viewer=request.user, cursor=cursor, size=page_size(request))
-        body = {
-            "next": page_url(request, page.next.encoded() if page.next else None),
-            "previous": page_url(request, page.previous.encoded() if page.previous else None),
-            "results": page.tags,
-        }
-        return Response(TagPageSerializer(body).data)
+        return Response(TagPageSerializer(page_body(request, page, page.tags)).data)

@@ -5,9 +5,9 @@ from collections import Counter
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from uploads.staging import STORAGE_ERRORS
 
 from gallery.integrity import PROBLEMS, Finding, finding_repair, integrity_check
-from gallery.originals import STORAGE_ERRORS
 
 
 class Command(BaseCommand):

@@ -3,8 +3,9 @@
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from uploads.staging import STORAGE_ERRORS
 
-from gallery.originals import STORAGE_ERRORS, objects_sweep
+from gallery.originals import objects_sweep
 
 
 class Command(BaseCommand):
