@@ -20,7 +20,8 @@ from hmlet.tests.web import Web
 
 VISITS_MAX = 600
 PER_SHAPE = 2
-"""Of pages that differ in an id or a filter's value alone, so many are visited; those about our photos all."""
+"""Of pages that differ in an id or a filter's value alone, so many are visited; those about our photos all, and all of
+their renditions."""
 COMBINED_MAX = 2
 """A list can be filtered by everything at once; more of that than this shows nothing new."""
 _LEFT_ALONE = ("logout", "password")
@@ -85,15 +86,19 @@ def told(shown: Shown, exhibits: Iterable[Exhibit]) -> list[str]:
 
 
 class Walk:
-    """One visitor's walk. ``web`` is signed in as ``visitor``, or as nobody; ``foreign`` fetches from the storage."""
+    """One visitor's walk. ``web`` is signed in as ``visitor``, or as nobody; ``ours`` are our photos' ids, and
+    ``pictures`` how the paths of their renditions begin."""
 
-    def __init__(self, web: Web, visitor: str, *, storage_url: str, ours: Iterable[str]) -> None:
+    def __init__(
+        self, web: Web, visitor: str, *, storage_url: str, ours: Iterable[str], pictures: Iterable[str]
+    ) -> None:
         self.shown: list[Shown] = []
         self._web = web
         self._visitor = visitor
         self._storage_url = storage_url
         self._foreign = Web(storage_url)
         self._ours = tuple(ours)
+        self._pictures = tuple(pictures)
         self._seen: set[str] = set()
         self._shapes: Counter[str] = Counter()
         self._waiting: deque[str] = deque()
@@ -105,7 +110,7 @@ class Walk:
         answer = session.request(method, url, **options)
         shown = shown_of(self._visitor, answer)
         self.shown.append(shown)
-        for address in addresses_in(shown):
+        for address in sorted(addresses_in(shown)):
             self._consider(urljoin(url, address))
         return shown
 
@@ -127,11 +132,13 @@ class Walk:
         parts = urlsplit(url)
         if any(word in parts.path for word in _LEFT_ALONE):
             return
-        ours = any(one in parts.path for one in self._ours)
         names = sorted(name for name, _ in parse_qsl(parts.query))
         shape = f"{_ID.sub('#', parts.path)}?{'&'.join(names)}"
         combined = len(names) > COMBINED_MAX and url.startswith(self._web.base_url)
-        if not (ours and not names) and (combined or self._shapes[shape] >= PER_SHAPE):
+        # Whatever else is on the stage, and however many renditions a photo has.
+        ours = any(one in parts.path for one in self._ours) and not names
+        picture = url.startswith(self._storage_url) and parts.path.startswith(self._pictures)
+        if not (ours or picture) and (combined or self._shapes[shape] >= PER_SHAPE):
             return
         self._shapes[shape] += 1
         self._seen.add(url)

@@ -48,6 +48,8 @@ class Gallery:
     exhibits: tuple[Exhibit, ...]
     thumbnail_url: str
     thumbnail: bytes
+    renditions: tuple[str, ...]
+    """How the paths of a photo's renditions begin, for each that has some."""
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +69,7 @@ def gallery(env: HmletEnv, stage: Stage, generated_names: list[str]) -> Iterator
             for name, image in images.items()
         }
         published = photos.wait_until_ready(posted["published"])
-        photos.wait_until_ready(posted["draft"])
+        draft = photos.wait_until_ready(posted["draft"])
         wait_for(lambda: photos.get(posted["failed"]).status == "failed", what="the broken photo fails")
         keys = {photo: original.key for original in stored_originals(stage, owner.name) for photo in original.photos}
         yield Gallery(
@@ -80,6 +82,7 @@ def gallery(env: HmletEnv, stage: Stage, generated_names: list[str]) -> Iterator
             ),
             thumbnail_url=str(published.thumbnail),
             thumbnail=photos.download_thumbnail(published),
+            renditions=tuple(urlsplit(str(photo.thumbnail)).path.rpartition("-")[0] for photo in (published, draft)),
         )
 
 
@@ -100,7 +103,7 @@ def walks(env: HmletEnv, gallery: Gallery) -> dict[str, list[Shown]]:
 
 def _walked(env: HmletEnv, gallery: Gallery, visitor: str, web: Web) -> list[Shown]:
     ids = [exhibit.photo_id for exhibit in gallery.exhibits]
-    walk = Walk(web, visitor, storage_url=env.storage_url, ours=ids)
+    walk = Walk(web, visitor, storage_url=env.storage_url, ours=ids, pictures=gallery.renditions)
     schema = web.get("/api/v1/schema/", headers={"Accept": "application/json"}).json()["paths"]
     for path, operations in schema.items():
         for photo_id in ids if "{" in path else [""]:

@@ -12,6 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,11 +29,16 @@ ECHO_IMAGE = "python:3.11-slim-bookworm"
 LIMIT = 1_000_000
 ECHO = """
 import http.server, json, sys
+reading = set()
 class Echo(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def answer(self):
+        others = len(reading)
+        reading.add(self)
         size = len(self.rfile.read(int(self.headers.get("Content-Length", 0))))
+        reading.discard(self)
         body = json.dumps({"who": sys.argv[1], "method": self.command, "path": self.path, "size": size,
+                           "others": others,
                            "headers": {name.lower(): value for name, value in self.headers.items()}}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
@@ -40,6 +46,7 @@ class Echo(http.server.BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = answer
+http.server.ThreadingHTTPServer.request_queue_size = 256
 http.server.ThreadingHTTPServer(("0.0.0.0", int(sys.argv[2])), Echo).serve_forever()
 """
 
@@ -182,6 +189,22 @@ def test_an_upload_may_be_as_large_as_a_photo_and_no_larger(edge: Edge) -> None:
     assert refused.status_code == 413
     assert refused.json()["code"] == "image_bytes_limit"
     assert set(refused.json()) == {"code", "message", "errors", "request_id"}
+
+
+def test_slow_uploads_reach_web_when_they_have_come_whole(edge: Edge) -> None:
+    with contextlib.ExitStack() as after:
+        connections = (HTTPConnection(urlsplit(edge.address).netloc, timeout=60) for _ in range(200))
+        slow = [after.enter_context(contextlib.closing(connection)) for connection in connections]
+        for upload in slow:
+            upload.putrequest("POST", "/api/v1/photos/", skip_host=True)
+            for name, value in (("Host", edge.web), ("Content-Length", "100000")):
+                upload.putheader(name, value)
+            upload.endheaders(b"x" * 50_000)
+        # Twice, one after the other, so that what was sent has been read.
+        assert [edge.ask("/docs/").json()["others"] for _ in range(2)] == [0, 0]
+        for upload in slow:
+            upload.send(b"x" * 50_000)
+        assert {json.loads(upload.getresponse().read())["size"] for upload in slow} == {100_000}
 
 
 @pytest.mark.parametrize(
