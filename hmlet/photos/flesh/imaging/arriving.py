@@ -8,6 +8,7 @@ import tempfile
 from typing import Any
 
 ORDER_BYTES_MAX = 2048
+READ_BYTES = 128 * 1024
 _BEGINNING = struct.Struct("!QQ")
 _NUMBER = struct.Struct("!Q")
 
@@ -99,6 +100,11 @@ class ArrivingFile(io.RawIOBase):
     def tell(self) -> int:
         return self._position
 
+    @property
+    def size(self) -> int:
+        """In bytes, once all of it has arrived."""
+        return self._size
+
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
         if start + offset < 0:
@@ -126,6 +132,20 @@ class ArrivingFile(io.RawIOBase):
             self._arrived = os.fstat(self._file).st_size
             if self._arrived < end:
                 raise EOFError("the file did not arrive completely")
+
+
+class ArrivingReader(io.BufferedReader):
+    """The same, READ_BYTES at a time, and with no more memory than the file fills: a codec reads as many bytes as some
+    length in the file says, and all of those would be allocated before the first is read."""
+
+    def __init__(self, file: ArrivingFile) -> None:
+        super().__init__(file, READ_BYTES)
+        self._size = file.size
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > READ_BYTES:
+            size = min(size, max(0, self._size - self.tell()))
+        return super().read(size)
 
 
 def _memory_file() -> int:

@@ -8,7 +8,6 @@ child ever returns into the caller's program, so it is safe inside a Celery pref
 
 import contextlib
 import gc
-import io
 import json
 import os
 import resource
@@ -21,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO, NoReturn
 
-from imaging.arriving import Arrival, receive
+from imaging.arriving import Arrival, ArrivingReader, receive
 from imaging.errors import ERRORS, DecoderDied, ImageError, ImageTooHeavy, ImageTruncated
 
 Work = Callable[[BinaryIO, bytes], bytes]
@@ -31,7 +30,6 @@ _LENGTH = struct.Struct("!Q")
 _STATUS = struct.Struct("!i")
 _OK, _ERROR = b"+", b"-"
 _DESCRIPTORS_MAX = 1 << 16
-READ_BYTES = 128 * 1024
 _ANSWER_MAX = 64 * 1024 * 1024
 
 
@@ -159,6 +157,8 @@ def _serve(asked: socket.socket, work: Work, rehearse: Callable[[], object] | No
         # The caller's connections would stay open as long as this has them.
         os.closerange(3, asked.fileno())
         os.closerange(asked.fileno() + 1, _DESCRIPTORS_MAX)
+        # Some codecs write a line for each row that they cannot read: a hostile file must not fill the caller's log.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         woken, wake = os.pipe()
         os.set_blocking(wake, False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -216,7 +216,7 @@ def _child(
         if received is None:
             os._exit(0)
         file, order = received
-        answer = _answer_of(work, io.BufferedReader(file, READ_BYTES), order)
+        answer = _answer_of(work, ArrivingReader(file), order)
         view = memoryview(_LENGTH.pack(len(answer)) + answer)
         while view:
             view = view[os.write(writing, view) :]

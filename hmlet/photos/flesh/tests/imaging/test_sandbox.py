@@ -100,6 +100,15 @@ def test_too_much_memory_is_refused() -> None:
     assert run(lambda *_: bytes(50_000_000)[:1], memory_bytes=100_000_000) == b"\0"
 
 
+def test_reading_more_than_there_is_takes_no_more_memory_than_there_is() -> None:
+    assert run(lambda source, _: source.read(1_000_000_000), b"content", memory_bytes=100_000_000) == b"content"
+
+
+def test_what_a_codec_complains_of_does_not_reach_the_callers_log(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(lambda *_: str(os.write(2, b"bad code word")).encode()) == b"13"
+    assert capfd.readouterr().err == ""
+
+
 def test_too_much_processor_time_is_refused() -> None:
     def spin(_: BinaryIO, order: bytes) -> bytes:
         while True:
