@@ -266,6 +266,26 @@ def test_a_refresh_token_gives_an_access_token_that_works(env: HmletEnv, account
     assert listed.status_code == 200
 
 
+def test_a_refresh_token_is_good_once_and_used_again_it_ends_the_sign_in(
+    env: HmletEnv, account: Account, anonymous_web: Web
+) -> None:
+    first = token_pair(env, account)
+    second = anonymous_web.post("/api/v1/token/refresh/", json={"refresh": first["refresh"]}).json()
+    reused = anonymous_web.post("/api/v1/token/refresh/", json={"refresh": first["refresh"]})
+    assert (reused.status_code, reused.json()["code"]) == (401, "token_reused")
+    listed = anonymous_web.get("/api/v1/photos/", headers={"Authorization": f"Bearer {second['access']}"})
+    assert (listed.status_code, listed.json()["code"]) == (401, "token_not_valid")
+
+
+def test_who_signs_out_has_no_good_tokens_any_more(env: HmletEnv, account: Account, anonymous_web: Web) -> None:
+    pair = token_pair(env, account)
+    assert anonymous_web.post("/api/v1/token/revoke/", json={"refresh": pair["refresh"]}).status_code == 204
+    listed = anonymous_web.get("/api/v1/photos/", headers={"Authorization": f"Bearer {pair['access']}"})
+    assert (listed.status_code, listed.json()["code"]) == (401, "token_not_valid")
+    refreshed = anonymous_web.post("/api/v1/token/refresh/", json={"refresh": pair["refresh"]})
+    assert (refreshed.status_code, refreshed.json()["code"]) == (401, "token_not_valid")
+
+
 def test_a_refresh_token_is_no_access_token(env: HmletEnv, account: Account, anonymous_web: Web) -> None:
     refresh = token_pair(env, account)["refresh"]
     answer = anonymous_web.get("/api/v1/photos/", headers={"Authorization": f"Bearer {refresh}"})

@@ -110,6 +110,11 @@ class Connection:
             raise ValueError("Nobody is to be signed in: give a username and a password")
         self._tokens.sign_in()
 
+    def sign_out(self) -> None:
+        """Raises any HtError."""
+        if self._tokens is not None:
+            self._tokens.sign_out()
+
     def request(
         self,
         method: str,
@@ -180,8 +185,9 @@ class Connection:
         again = self._delivered(call, access=self._tokens.access_instead_of(access))
         return replace(again, after_loss=again.after_loss or answer.after_loss)
 
-    def _post_for_tokens(self, path: str, payload: Mapping[str, str]) -> Json:
-        call = Call(method="POST", url=self.base_url + path, repeatable=True, json=dict(payload))
+    def _post_for_tokens(self, path: str, payload: Mapping[str, str], *, key: str | None = None) -> Json:
+        headers = {"Idempotency-Key": key} if key is not None else {}
+        call = Call(method="POST", url=self.base_url + path, repeatable=True, headers=headers, json=dict(payload))
         return self._understood(call, self._delivered(call, access=None))
 
     def _delivered(self, call: Call, *, access: str | None) -> Answer:

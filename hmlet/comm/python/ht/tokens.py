@@ -1,14 +1,19 @@
-"""The pair of JSON web tokens: asked for on first need, renewed shortly before it expires or when it is refused."""
+"""The pair of JSON web tokens: asked for on first need, renewed shortly before it expires or when it is refused.
+
+A refresh token is good once: used again it ends the sign-in. So it goes with a key of its own, by which the server gives
+the same answer again to whoever did not get it.
+"""
 
 from __future__ import annotations
 
 import base64
 import json
 import re
+import secrets
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from ht.answers import Fields, Json
@@ -17,6 +22,7 @@ from ht.retry import Clock
 
 TOKEN_PATH = "/api/v1/token/"  # noqa: S105 a path
 REFRESH_PATH = "/api/v1/token/refresh/"
+REVOKE_PATH = "/api/v1/token/revoke/"
 #: Renew this long before the end, or at nine tenths of a shorter life, so that no upload meets a token just expired.
 RENEW_BEFORE_S = 30.0
 
@@ -38,6 +44,7 @@ class TokenPair:
     access: str = field(repr=False)
     refresh: str | None = field(repr=False)
     renew_at_s: float | None
+    refresh_key: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +54,7 @@ class KeptTokens:
     access: str = field(repr=False)
     refresh: str | None = field(repr=False)
     renew_at: float | None
+    refresh_key: str = field(default="", repr=False)
 
 
 class TokenStore(Protocol):
@@ -56,9 +64,17 @@ class TokenStore(Protocol):
 
     def save(self, tokens: KeptTokens) -> None: ...
 
+    def forget(self) -> None: ...
+
     def locked(self) -> AbstractContextManager[None]:
-        """Entered by one process at a time, the others wait: a refresh token may be good for one renewal only."""
+        """Entered by one process at a time, the others wait: a refresh token is good for one renewal only."""
         ...
+
+
+class Post(Protocol):
+    """Sends the fields to a path of the API without a token, again while that may help. ``key``: an Idempotency-Key."""
+
+    def __call__(self, path: str, fields: Mapping[str, str], /, *, key: str | None = None) -> Json: ...
 
 
 class Tokens:
@@ -71,7 +87,7 @@ class Tokens:
         self,
         credentials: Credentials | None,
         *,
-        post: Callable[[str, Mapping[str, str]], Json],
+        post: Post,
         clock: Clock,
         store: TokenStore | None = None,
     ) -> None:
@@ -86,6 +102,17 @@ class Tokens:
         """Sign in with the credentials, whatever is kept. Raises NotSignedIn."""
         with self._lock, self._alone():
             self._keep(self._sign_in())
+
+    def sign_out(self) -> None:
+        """Have the server refuse the tokens, and forget them. Without any there is nothing to do. Raises any HtError."""
+        with self._lock, self._alone():
+            pair = self._kept() or self._pair
+            if pair is not None and pair.refresh is not None:
+                with suppress(NotSignedIn, Invalid):
+                    self._post(REVOKE_PATH, {"refresh": pair.refresh})
+            self._pair = None
+            if self._store is not None:
+                self._store.forget()
 
     def access(self) -> str:
         """A token that is good for a while; signs in or renews when there is none such."""
@@ -121,9 +148,12 @@ class Tokens:
         with self._alone():
             # Another process may have renewed it while this one waited.
             kept = self._kept()
-            if kept is not None and not self._is_old(kept) and (pair is None or kept.access != pair.access):
-                self._pair = kept
-                return
+            if kept is not None and (pair is None or kept.access != pair.access):
+                if not self._is_old(kept):
+                    self._pair = kept
+                    return
+                # That is used up by now what this one still has.
+                pair = kept
             self._keep(self._sign_in() if pair is None else self._renew(pair))
 
     def _alone(self) -> AbstractContextManager[None]:
@@ -135,38 +165,44 @@ class Tokens:
             return None
         left_s = None if kept.renew_at is None else kept.renew_at - self._clock.time()
         renew_at_s = None if left_s is None else self._clock.monotonic() + left_s
-        return TokenPair(access=kept.access, refresh=kept.refresh, renew_at_s=renew_at_s)
+        pair = TokenPair(access=kept.access, refresh=kept.refresh, renew_at_s=renew_at_s)
+        return replace(pair, refresh_key=kept.refresh_key) if kept.refresh_key else pair
 
     def _keep(self, pair: TokenPair) -> None:
         self._pair = pair
         if self._store is not None:
             left_s = None if pair.renew_at_s is None else pair.renew_at_s - self._clock.monotonic()
             renew_at = None if left_s is None else self._clock.time() + left_s
-            self._store.save(KeptTokens(access=pair.access, refresh=pair.refresh, renew_at=renew_at))
+            self._store.save(
+                KeptTokens(access=pair.access, refresh=pair.refresh, renew_at=renew_at, refresh_key=pair.refresh_key)
+            )
 
     def _sign_in(self) -> TokenPair:
         if self._credentials is None:
             raise _nobody()
         credentials = {"username": self._credentials.username, "password": self._credentials.password}
-        return self._read(self._post(TOKEN_PATH, credentials), old_refresh=None)
+        return self._read(self._post(TOKEN_PATH, credentials), old=None)
 
     def _renew(self, pair: TokenPair) -> TokenPair:
         if pair.refresh is None:
             return self._sign_in()
         try:
-            answer = self._post(REFRESH_PATH, {"refresh": pair.refresh})
+            answer = self._post(REFRESH_PATH, {"refresh": pair.refresh}, key=pair.refresh_key)
         except (NotSignedIn, Invalid, Forbidden, NotFound):
             return self._sign_in()
-        return self._read(answer, old_refresh=pair.refresh)
+        return self._read(answer, old=pair)
 
-    def _read(self, answer: Json, *, old_refresh: str | None) -> TokenPair:
+    def _read(self, answer: Json, *, old: TokenPair | None) -> TokenPair:
         fields = Fields(answer, what="token")
         access = fields.text("access")
         if not _TOKEN68.fullmatch(access):
             raise AnswerNotUnderstood("token: the field 'access' is no token")
         life_s = lifetime_s(access, now_s=self._clock.time())
         renew_at_s = None if life_s is None else self._clock.monotonic() + max(life_s - RENEW_BEFORE_S, life_s * 0.9)
-        return TokenPair(access=access, refresh=fields.text_or_none("refresh") or old_refresh, renew_at_s=renew_at_s)
+        refresh = fields.text_or_none("refresh")
+        if refresh is None and old is not None:
+            return replace(old, access=access, renew_at_s=renew_at_s)
+        return TokenPair(access=access, refresh=refresh, renew_at_s=renew_at_s)
 
 
 def _nobody() -> NotSignedIn:

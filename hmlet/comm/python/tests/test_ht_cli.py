@@ -176,6 +176,7 @@ def test_tokens_of_another_address_or_user_are_not_used(api: Api, elsewhere: Api
 
 def test_after_logout_nobody_is_signed_in(api: Api, ht: Ht) -> None:
     ht.signed_in()("logout")
+    assert api.token_requests[-1].path == "/api/v1/token/revoke/"
     del ht.environ["HMLET_USERNAME"]
     assert not ht.kept("tokens")
     assert ht("photos", "list", check=1).err == f"error: Nobody is signed in at {api.url} → ht login\n"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from ht.api_clients.photos import Photo, PhotosApiClient
-from ht.errors import AnswerNotUnderstood, NotSignedIn
+from ht.errors import AnswerNotUnderstood, NotSignedIn, ServerError
 from ht.tokens import KeptTokens, TokenPair, lifetime_s
 from hypothesis import given
 from hypothesis import strategies as st
@@ -176,6 +176,9 @@ class Kept:
     def save(self, tokens: KeptTokens) -> None:
         self.tokens = tokens
 
+    def forget(self) -> None:
+        self.tokens = None
+
     def locked(self) -> AbstractContextManager[None]:
         return nullcontext()
 
@@ -227,3 +230,93 @@ def test_signing_in_leaves_kept_tokens_aside_and_replaces_them(api: Api, clock: 
     assert [request.path for request in api.token_requests] == ["/api/v1/token/"]
     assert kept.tokens is not None
     assert kept.tokens.access != "a.b.c"
+
+
+def paths(api: Api) -> list[str]:
+    return [request.path.removeprefix("/api/v1/token/") for request in api.token_requests]
+
+
+def test_each_refresh_uses_the_token_that_the_one_before_gave(
+    api: Api, client: PhotosApiClient, clock: FakeClock, photo_json: PhotoJson
+) -> None:
+    pairs = [{"access": api.token(iat=1, exp=301), "refresh": f"refresh-{n}"} for n in range(3)]
+    api.token_steps.extend([api.answer(pair) for pair in pairs])
+    api.script(*[api.answer(photo_json())] * 3)
+    for _ in range(3):
+        client.photos.get(1)
+        clock.now_s += 300
+    assert [request.json for request in api.token_requests[1:]] == [{"refresh": "refresh-0"}, {"refresh": "refresh-1"}]
+    keys = [request.headers["Idempotency-Key"] for request in api.token_requests[1:]]
+    assert len(set(keys)) == 2
+
+
+def test_a_refresh_whose_answer_is_lost_is_sent_again_under_its_key(
+    api: Api, client: PhotosApiClient, clock: FakeClock, photo_json: PhotoJson
+) -> None:
+    api.script(api.answer(photo_json()), api.answer(photo_json()))
+    client.photos.get(1)
+    clock.now_s += api.token_life_s
+    api.token_steps.append(api.drop_after_body)
+    client.photos.get(1)
+    assert paths(api) == ["", "refresh/", "refresh/"]
+    first, second = api.token_requests[1:]
+    assert first.json == second.json
+    assert first.headers["Idempotency-Key"] == second.headers["Idempotency-Key"]
+
+
+def test_a_process_that_died_before_it_kept_its_tokens_has_the_next_repeat_the_same_refresh(
+    api: Api, clock: FakeClock, photo_json: PhotoJson
+) -> None:
+    kept = Kept(KeptTokens(access="a.b.c", refresh="r", renew_at=0.0, refresh_key="the-key"))
+    api.script(api.answer(photo_json()))
+    with PhotosApiClient(api.url, clock=clock, tokens=kept) as client:
+        client.photos.get(1)
+    assert api.token_requests[0].headers["Idempotency-Key"] == "the-key"
+    assert kept.tokens is not None
+    assert kept.tokens.refresh_key not in {"", "the-key"}
+
+
+def test_an_old_token_is_not_used_where_another_process_has_used_it(
+    api: Api, clock: FakeClock, photo_json: PhotoJson
+) -> None:
+    kept = Kept(KeptTokens(access="a.b.old", refresh="used", renew_at=clock.time() + 60))
+    api.script(api.answer(photo_json()), api.answer(photo_json()))
+    with PhotosApiClient(api.url, clock=clock, tokens=kept) as client:
+        client.photos.get(1)
+        clock.sleep(200)
+        kept.tokens = KeptTokens(access="a.b.older", refresh="unused", renew_at=clock.time() - 60)
+        client.photos.get(1)
+    assert [request.json for request in api.token_requests] == [{"refresh": "unused"}]
+
+
+def test_logout_ends_the_sign_in_and_what_is_asked_later_signs_in_anew(
+    api: Api, client: PhotosApiClient, photo_json: PhotoJson
+) -> None:
+    client.logout()
+    assert not api.connections
+    pair = {"access": api.token(iat=1, exp=301), "refresh": "mine"}
+    api.token_steps.extend([api.answer(pair), api.answer(None, status=204)])
+    api.script(api.answer(photo_json()), api.answer(photo_json()))
+    client.photos.get(1)
+    client.logout()
+    client.photos.get(1)
+    assert paths(api) == ["", "revoke/", ""]
+    assert api.token_requests[1].json == {"refresh": "mine"}
+
+
+def test_logout_forgets_kept_tokens_even_those_that_have_ended(api: Api, clock: FakeClock) -> None:
+    kept = Kept(KeptTokens(access="a.b.c", refresh="r", renew_at=None))
+    api.token_steps.append(api.error(401, "token_not_valid"))
+    with PhotosApiClient(api.url, clock=clock, tokens=kept) as client:
+        client.logout()
+        with pytest.raises(NotSignedIn):
+            client.photos.get(1)
+    assert kept.tokens is None
+
+
+def test_logout_that_the_server_does_not_hear_of_keeps_the_tokens(api: Api, clock: FakeClock) -> None:
+    kept = Kept(KeptTokens(access="a.b.c", refresh="r", renew_at=None))
+    api.token_steps.extend([api.error(503, "unavailable")] * 4)
+    with PhotosApiClient(api.url, clock=clock, tokens=kept) as client, pytest.raises(ServerError):
+        client.logout()
+    assert kept.tokens is not None

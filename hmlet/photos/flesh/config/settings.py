@@ -41,6 +41,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "ops",
+    "access",
     "jobs",
     "idempotency",
     "quotas",
@@ -151,6 +152,8 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
+# However often its tokens are refreshed, a sign-in wants the password again after this.
+SIGN_IN_LIFETIME = timedelta(days=30)
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=15),
     "REFRESH_TOKEN_LIFETIME": timedelta(days=1),
@@ -160,7 +163,7 @@ SIMPLE_JWT = {
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "rest_framework_simplejwt.authentication.JWTAuthentication",
+        "access.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
@@ -236,6 +239,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep thumbnails": {"task": "thumbnails.sweep", "schedule": 600, "options": {"expires": 600}},
     "count what users hold": {"task": "gallery.usages_correct", "schedule": 3600, "options": {"expires": 3600}},
     "forget unfinished uploads": {"task": "uploads.sweep", "schedule": 600, "options": {"expires": 600}},
+    "forget who was signed in": {"task": "access.sweep", "schedule": 3600, "options": {"expires": 3600}},
     "forget old idempotency keys": {"task": "idempotency.sweep", "schedule": 3600, "options": {"expires": 3600}},
 }
 # The sweep lists and deletes. Where that takes keys of its own, `manage.py sweep_objects` is run with them instead.

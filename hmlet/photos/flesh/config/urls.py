@@ -5,7 +5,6 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularSwaggerSplitView
 from ops.views import SchemaView, status
 from rest_framework.permissions import AllowAny
-from rest_framework_simplejwt.views import TokenObtainPairView, TokenRefreshView
 
 admin.site.site_header = admin.site.site_title = "hmlet photos"
 admin.site.index_title = "Administration"
@@ -15,8 +14,7 @@ admin.site.site_url = "/docs/"
 docs = SpectacularSwaggerSplitView.as_view(url_name="schema", permission_classes=[AllowAny], authentication_classes=[])
 
 urlpatterns = [
-    path("api/v1/token/", TokenObtainPairView.as_view(), name="token"),
-    path("api/v1/token/refresh/", TokenRefreshView.as_view(), name="token-refresh"),
+    path("api/v1/", include("access.api.urls")),
     path("api/v1/schema/", SchemaView.as_view(), name="schema"),
     path("api/v1/docs/", docs, name="docs"),
     path("docs/", docs, name="docs-short"),

@@ -34,8 +34,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     """DRF's hook: turn what a view raised into the one shape; None leaves it to Django (a bug, 500)."""
     if isinstance(error, PlatformError):
         set_rollback()
-        headers = {"Retry-After": str(error.retry_after_s)} if error.retry_after_s is not None else None
-        return Response(error_body(error.code, error.message, error.errors), status=error.status, headers=headers)
+        body = error_body(error.code, error.message, error.errors)
+        return Response(body, status=error.status, headers=_headers_of(error))
     if isinstance(error, Http404):
         error = exceptions.NotFound()
     elif isinstance(error, PermissionDenied):
@@ -75,6 +75,11 @@ def _flattened(detail: Any, field: str = "non_field_errors") -> dict[str, list[s
     if isinstance(detail, list):
         return {field: [str(message) for message in detail]}
     return {field: [str(detail)]}
+
+
+def _headers_of(error: PlatformError) -> dict[str, str]:
+    headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
+    return headers if error.challenge is None else {**headers, "WWW-Authenticate": error.challenge}
 
 
 def _headers(error: exceptions.APIException) -> dict[str, str]:

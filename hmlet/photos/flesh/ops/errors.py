@@ -7,13 +7,14 @@ class PlatformError(Exception):
     """Something a caller can understand and act on: a stable code, an HTTP status, and words.
 
     ``errors`` names the fields at fault. ``retryable`` says whether the same call may succeed later, ``retry_after_s``
-    after how many seconds.
+    after how many seconds. ``challenge`` is what a 401 must say in ``WWW-Authenticate``.
     """
 
     code = "error"
     status = 400
     retryable = False
     retry_after_s: int | None = None
+    challenge: str | None = None
 
     def __init__(self, message: str, *, errors: Mapping[str, Sequence[str]] | None = None) -> None:
         super().__init__(message)

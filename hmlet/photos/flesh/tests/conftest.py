@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from access.services import sign_in_begin
 from django.contrib.auth.models import User
 from django.core.files.storage import storages
 from django.core.files.uploadedfile import SimpleUploadedFile
 from jobs.models import Job
 from jobs.runner import job_run
 from rest_framework.test import APIClient
-from rest_framework_simplejwt.tokens import RefreshToken
 
 from tests.buckets import MemoryBucket
 from tests.images import encoded
@@ -43,7 +43,7 @@ def stranger(db: None) -> User:
 def client_of(user: User) -> APIClient:
     """A client that is signed in by token."""
     client = APIClient()
-    client.credentials(HTTP_AUTHORIZATION=f"Bearer {RefreshToken.for_user(user).access_token}")
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {sign_in_begin(user=user).access}")
     return client
 
 

@@ -365,6 +365,12 @@ class PhotosApiClient:
         """Signs in now, instead of on first need. Raises NotSignedIn."""
         self._connection.sign_in()
 
+    def logout(self) -> None:
+        """Ends the sign-in: the server refuses its tokens from now on, and they are forgotten here. What is asked later
+        signs in anew, where the client has a password. Raises ConnectionFailed, TimedOut or ServerError when the
+        server did not hear of it: the tokens are kept then."""
+        self._connection.sign_out()
+
     def close(self) -> None:
         """Closes the pooled connections."""
         self._connection.close()

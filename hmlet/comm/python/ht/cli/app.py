@@ -52,9 +52,7 @@ def login(context: typer.Context) -> None:
 
 @app.command()
 def logout(context: typer.Context) -> None:
-    """Forget the tokens that are kept for the address."""
-    from ht.cli.token_file import file_of
-
+    """End the sign-in whose tokens are kept for the address, and forget them."""
     session: Session = context.obj
-    file_of(session.address).unlink(missing_ok=True)
+    session.sign_out()
     typer.echo(f"signed out of {session.address}")

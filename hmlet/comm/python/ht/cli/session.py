@@ -72,6 +72,15 @@ class Session:
             client.sign_in()
         return username
 
+    def sign_out(self) -> None:
+        """Ends the sign-in whose tokens are kept for the address, whoever's. Raises HtError, OSError."""
+        from ht.cli.token_file import TokenFile, kept_username
+
+        username = kept_username(self.address)
+        if username is not None:
+            with self._client(username, None, TokenFile(self.address, username)) as client:
+                client.logout()
+
     def _client(self, username: str, password: str | None, tokens: TokenFile) -> PhotosApiClient:
         from ht.api_clients.photos import PhotosApiClient
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 from ht.cli import state
@@ -21,17 +22,21 @@ class TokenFile:
     def load(self) -> KeptTokens | None:
         kept = state.read(self._file)
         access, refresh, renew_at = kept.get("access"), kept.get("refresh"), kept.get("renew_at")
+        refresh_key = kept.get("refresh_key")
         if kept.get("username") != self._username or not isinstance(access, str):
             return None
         return KeptTokens(
             access=access,
             refresh=refresh if isinstance(refresh, str) else None,
             renew_at=renew_at if isinstance(renew_at, float) else None,
+            refresh_key=refresh_key if isinstance(refresh_key, str) else "",
         )
 
     def save(self, tokens: KeptTokens) -> None:
-        pair = {"access": tokens.access, "refresh": tokens.refresh, "renew_at": tokens.renew_at}
-        state.write(self._file, {"username": self._username, **pair})
+        state.write(self._file, {"username": self._username, **asdict(tokens)})
+
+    def forget(self) -> None:
+        self._file.unlink(missing_ok=True)
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -139,7 +139,8 @@ def test_the_docs_load_nothing_from_elsewhere_and_no_inline_script(client: Clien
 
 def test_the_schema_names_every_endpoint(client: Client) -> None:
     schema = client.get("/api/v1/schema/?format=json").json()
-    wanted = {"/api/v1/token/", "/api/v1/token/refresh/", "/api/v1/photos/", "/api/v1/photos/{id}/"}
+    wanted = {f"/api/v1/token/{rest}" for rest in ("", "refresh/", "revoke/")}
+    wanted |= {"/api/v1/photos/", "/api/v1/photos/{id}/"}
     wanted |= {f"/api/v1/photos/uploads/{rest}" for rest in ("", "{id}/", "{id}/parts/", "{id}/finalise/")}
     wanted |= {"/api/v1/photos/batch/", "/api/v1/tags/", "/api/v1/thumbnails/"}
     wanted |= {f"/api/v1/jobs/{rest}" for rest in ("", "{id}/", "{id}/retry/", "{id}/cancel/", "{id}/thumbnail/")}

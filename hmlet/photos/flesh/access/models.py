@@ -1,0 +1,44 @@
+"""Sign-ins by token."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+
+class SignIn(models.Model):
+    """A chain of refresh tokens that began with a password: of each only the newest is good, and each is good once.
+
+    The row holds the ids of the newest and of the one before, and no token.
+    """
+
+    class End(models.TextChoices):
+        SIGNED_OUT = "signed_out", "signed out"
+        REUSED = "reused", "a used token came again"
+        REVOKED = "revoked", "ended by staff"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="sign_ins")
+    created = models.DateTimeField(default=timezone.now, editable=False)
+    refreshed = models.DateTimeField(null=True, editable=False)
+    # When the newest token of the chain expires.
+    expires = models.DateTimeField(db_index=True)
+    current = models.CharField(max_length=32, editable=False)
+    previous = models.CharField(max_length=32, default="", editable=False)
+    # SHA-256 of the Idempotency-Key under which `current` was asked for.
+    refresh_key = models.CharField(max_length=64, default="", editable=False)
+    ended = models.DateTimeField(null=True, editable=False)
+    end = models.CharField(max_length=16, choices=End.choices, default="", editable=False)
+
+    class Meta:
+        verbose_name = "sign-in"
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(ended=None, end="") | Q(ended__isnull=False), name="sign_in_end_has_time"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"sign-in {self.id}"
