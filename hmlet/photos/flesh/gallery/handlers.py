@@ -122,7 +122,7 @@ class PurgeHandler:
             for key in {*job.payload["thumbnails"], *renditions}:
                 thumbnails().discard(key)
         except STORAGE_ERRORS as error:
-            raise storage_away() from error
+            raise storage_away(error) from error
         return _nothing
 
     def give_up(self, job: Job, error: JobError) -> None:
@@ -179,7 +179,7 @@ class _Stored:
             for storing in self._objects:
                 storing.wait(STORED_WITHIN_S)
         except STORAGE_ERRORS as error:
-            raise storage_away() from error
+            raise storage_away(error) from error
 
 
 def _rows_write(rows: list[Rendition]) -> None:

@@ -4,13 +4,17 @@ from ops.errors import NotFound, PlatformError
 
 
 class JobError(Exception):
-    """Raised by a handler. ``code`` is stable, the owner reads the message; ``retryable`` asks for another attempt."""
+    """Raised by a handler. ``code`` is stable, the owner reads the message; ``retryable`` asks for another attempt.
 
-    def __init__(self, code: str, message: str, *, retryable: bool = False) -> None:
+    ``outage``: a part of the platform was away, which is no fault of the job's. It is retryable, and costs no attempt.
+    """
+
+    def __init__(self, code: str, message: str, *, retryable: bool = False, outage: bool = False) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
-        self.retryable = retryable
+        self.retryable = retryable or outage
+        self.outage = outage
 
 
 class JobNotRetryable(PlatformError):

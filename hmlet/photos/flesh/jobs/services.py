@@ -31,6 +31,10 @@ PUBLICATION_GRACE = timedelta(seconds=10)
 """How long a new job has to be published and done before the reconciler looks after it."""
 BACKOFF = (timedelta(seconds=3), timedelta(seconds=60))
 """Before the second attempt, and before each further one: together longer than a part takes to start again."""
+OUTAGE_WAIT = (timedelta(seconds=3), timedelta(seconds=60))
+"""The shortest and the longest wait for a part that is away; in between, a tenth of the time that it took so far."""
+OUTAGE_MAX = timedelta(days=1)
+"""For so long a job waits for a part that is away. What still does not work then fails, and can be tried again."""
 JITTER = 0.5
 """A delay is longer by up to this share of it: what failed together does not come back together."""
 
@@ -113,14 +117,18 @@ def job_complete(job: Job, *, write: Write) -> bool:
 def job_fail(job: Job, *, error: JobError, delay: timedelta | None = None) -> bool:
     """End an attempt without its work done: queue the next, or give up. False when the claim is lost.
 
-    ``delay`` is how long the next one waits, if not for ever longer.
+    ``delay`` is how long the next one waits, if not for ever longer. After an outage there is one attempt more.
     """
     now = timezone.now()
-    again = error.retryable and job.attempts < job.attempts_max
-    not_before = now + (_backoff(job) if delay is None else delay) if again else None
+    excused = error.outage and now - job.created < OUTAGE_MAX
+    again = excused or (error.retryable and job.attempts < job.attempts_max)
+    if delay is None:
+        delay = _outage_wait(now - job.created) if excused else _backoff(job)
+    not_before = now + delay if again else None
     with transaction.atomic():
         ended = _claim(job).update(
             state=Job.State.FAILED if not_before is None else Job.State.QUEUED,
+            attempts_max=job.attempts_max + excused,
             lease_until=None,
             # A failed job keeps when it was queued, so that its past can be told.
             not_before=not_before or job.not_before,
@@ -215,7 +223,17 @@ def _attempt_remember(job: Job, error: JobError, *, ended: datetime) -> None:
 def _backoff(job: Job) -> timedelta:
     """How long the next attempt waits."""
     made = job.attempts - (job.attempts_max - ATTEMPTS_MAX)
-    return BACKOFF[min(made, len(BACKOFF)) - 1] * (1 + JITTER * _random.random())
+    return BACKOFF[min(made, len(BACKOFF)) - 1] * _jitter()
+
+
+def _outage_wait(age: timedelta) -> timedelta:
+    """How long a job of this age waits for a part that is away."""
+    shortest, longest = OUTAGE_WAIT
+    return max(shortest, min(age / 10, longest)) * _jitter()
+
+
+def _jitter() -> float:
+    return 1 + JITTER * _random.random()
 
 
 def _promise(job_id: uuid.UUID, *, due: datetime) -> None:

@@ -11,7 +11,7 @@ from gallery.models import Original, Photo, Rendition
 from gallery.originals import ORPHAN_GRACE, objects_sweep
 from jobs.models import Job
 from jobs.runner import job_run
-from jobs.services import job_create
+from jobs.services import OUTAGE_MAX, job_create
 
 from tests.images import encoded
 
@@ -58,9 +58,24 @@ def test_a_thumbnail_job_run_again_leaves_the_same_rows_and_objects(post: Any, w
     assert (list(Rendition.objects.order_by("pk").values()), sorted(buckets["thumbnails"].objects)) == before
 
 
-def test_a_storage_that_is_away_is_tried_again_and_then_told(post: Any, work_off: Any, buckets: Any) -> None:
+def test_a_photo_outlives_a_storage_that_is_away_for_longer_than_its_attempts(
+    post: Any, work_off: Any, buckets: Any
+) -> None:
     post()
     buckets["thumbnails"].broken = True
+    for _ in range(5):
+        Job.objects.update(not_before=None)
+        assert job_run(Job.objects.get().pk)
+    assert Original.objects.get().state == "processing"
+    buckets["thumbnails"].broken = False
+    work_off()
+    assert Original.objects.get().state == "ready"
+
+
+def test_a_storage_that_does_not_come_back_is_told(post: Any, work_off: Any, buckets: Any) -> None:
+    post()
+    buckets["thumbnails"].broken = True
+    Job.objects.update(created=timezone.now() - OUTAGE_MAX)
     work_off()
     original = Original.objects.get()
     assert (original.state, original.failure_code) == ("failed", "storage_unavailable")

@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from gallery.models import Original
 from jobs.models import Attempt, Job
+from jobs.services import OUTAGE_MAX
 from rest_framework.test import APIClient
 
 from tests.conftest import client_of
@@ -120,11 +121,12 @@ def test_a_failed_job_says_why_and_whether_trying_again_can_help(posted: Any, ap
     assert ids(api.get(f"{URL}?state=failed")) == [job["id"]]
 
 
-def test_a_storage_that_is_away_gives_three_attempts_and_then_a_retry_works(
+def test_a_storage_that_does_not_come_back_fails_a_job_and_a_retry_works(
     posted: Any, api: APIClient, work_off: Any, buckets: Any
 ) -> None:
     job = posted()
     buckets["originals"].broken = True
+    Job.objects.update(created=timezone.now() - OUTAGE_MAX)
     work_off()
     job = api.get(f"{URL}{job['id']}/").json()
     assert (job["state"], job["attempts"], job["failure"]["retryable"]) == ("failed", 3, True)

@@ -231,6 +231,47 @@ def test_a_job_fails_for_good_with_its_reason(
     assert not job_run(job.pk)
 
 
+def test_an_outage_costs_no_attempt_however_long_it_is(job: Job, handler: Scripted) -> None:
+    handler.errors = [JobError("away", "Away.", outage=True)] * 10
+    for _ in range(10):
+        _due_now()
+        assert job_run(job.pk)
+        job.refresh_from_db()
+        assert (job.state, job.error_code) == ("queued", "away")
+    handler.errors = [JobError("worse", "Worse.", retryable=True)] * ATTEMPTS_MAX
+    for _ in range(ATTEMPTS_MAX):
+        assert job.state == "queued", "as many attempts as ever are left"
+        _due_now()
+        assert job_run(job.pk)
+        job.refresh_from_db()
+    assert (job.state, job.error_code) == ("failed", "worse")
+
+
+def test_who_waits_for_long_already_looks_less_often_whether_an_outage_is_over(
+    handler: Scripted, published: list[uuid.UUID]
+) -> None:
+    waits = []
+    for age_s in (0, 100, 3600):
+        job = job_create(kind=KIND, owner=None, subject=None)
+        Job.objects.filter(pk=job.pk).update(created=timezone.now() - timedelta(seconds=age_s))
+        handler.errors = [JobError("away", "Away.", outage=True)]
+        assert job_run(job.pk)
+        job.refresh_from_db()
+        assert job.not_before is not None
+        waits.append((job.not_before - timezone.now()).total_seconds())
+    assert [2 < waits[0] < 5, 9 < waits[1] < 16, 55 < waits[2] < 91] == [True] * 3, waits
+
+
+def test_a_job_does_not_wait_for_ever_for_what_does_not_come_back(job: Job, handler: Scripted) -> None:
+    Job.objects.update(created=timezone.now() - services.OUTAGE_MAX)
+    handler.errors = [JobError("away", "Away.", outage=True)] * ATTEMPTS_MAX
+    for _ in range(ATTEMPTS_MAX):
+        _due_now()
+        assert job_run(job.pk)
+    job.refresh_from_db()
+    assert (job.state, job.error_code, job.error_retryable) == ("failed", "away", True)
+
+
 def test_delays_grow_and_are_not_the_same_for_all(handler: Scripted, published: list[uuid.UUID]) -> None:
     waits: list[list[float]] = []
     for _ in range(8):
