@@ -24,6 +24,19 @@ class HmletEnv(StageEnv):
     thumbnails_bucket: str = "hmlet-thumbnails"
     photo_max_bytes: int = 100 * 1024 * 1024
 
+    jobs_kept_days: int = 30
+    """How long jobs that ended are listed."""
+    jobs_background_at_once: int = 1
+    """How many jobs that nobody waits for run at once, over all workers."""
+    thumbnails_kept_hours: int = 24
+    """How long an image that became no photo is kept, and its thumbnail."""
+
+    login_window_s: int = 900
+    login_failures_max: int = 10
+    """Failed logins of an account from one address within the window; 0: no limit."""
+    login_failures_of_address_max: int = 100
+    login_failures_of_account_max: int = 100
+
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     admin_username: str = "admin"
@@ -87,6 +100,9 @@ class HmletClusterEnv(HmletEnv, ClusterEnv):
 
 class HmletKindEnv(HmletClusterEnv, KindEnv):
     """A KIND cluster on this machine."""
+
+    # All who use it come from one address.
+    login_failures_of_address_max = 1000
 
     web_port = chosen_port()
     edge_node_port: Port = 30080

@@ -25,6 +25,9 @@ class HostEnv(HmletEnv):
     storage_access_key: Secret = generated_secret()
     storage_secret_key: Secret = generated_secret()
 
+    # All who use it come from one address.
+    login_failures_of_address_max = 1000
+
     web_processes: int = 2
     web_threads: int = 8
     worker_processes: int = 2

@@ -142,6 +142,13 @@ def _settings(env: HostEnv) -> dict[str, str]:
         "PUBLIC_URL": env.web_url,
         "LOG_LEVEL": env.log_level,
         "PHOTO_MAX_BYTES": str(env.photo_max_bytes),
+        "JOBS_KEPT_DAYS": str(env.jobs_kept_days),
+        "JOBS_BACKGROUND_AT_ONCE": str(env.jobs_background_at_once),
+        "THUMBNAILS_KEPT_HOURS": str(env.thumbnails_kept_hours),
+        "LOGIN_WINDOW_S": str(env.login_window_s),
+        "LOGIN_FAILURES_MAX": str(env.login_failures_max),
+        "LOGIN_FAILURES_OF_ADDRESS_MAX": str(env.login_failures_of_address_max),
+        "LOGIN_FAILURES_OF_ACCOUNT_MAX": str(env.login_failures_of_account_max),
     }
 
 

@@ -106,6 +106,14 @@ def _releases(env: HmletClusterEnv) -> Iterable[Release]:
             "publicUrl": env.web_url,
             "logLevel": env.log_level,
             "photoMaxBytes": env.photo_max_bytes,
+            "jobs": {"keptDays": env.jobs_kept_days, "backgroundAtOnce": env.jobs_background_at_once},
+            "thumbnails": {"keptHours": env.thumbnails_kept_hours},
+            "logins": {
+                "windowSeconds": env.login_window_s,
+                "failures": env.login_failures_max,
+                "failuresOfAddress": env.login_failures_of_address_max,
+                "failuresOfAccount": env.login_failures_of_account_max,
+            },
             "admin": {"username": env.admin_username},
             "migration": {"inputs": sources.migration(photos / "flesh")},
             "database": {

@@ -466,3 +466,43 @@ def test_only_who_may_talk_to_a_data_release_has_its_label(stage: str) -> None:
         assert {f"{name}-client" for name in RELEASES[:3]} <= set(pod["metadata"]["labels"])
     (edge,) = pods(rendered_once(stage, "frontend")).values()
     assert [label for label in edge["metadata"]["labels"] if label.endswith("-client")] == ["minio-client"]
+
+
+def _settings(stage: str, changes: Mapping[str, Any]) -> dict[str, str]:
+    web = pods(rendered(stage, "backend", changes).objects)["Deployment/backend-web"]["spec"]["containers"][0]
+    return {variable["name"]: variable["value"] for variable in web["env"]}
+
+
+def test_limits_and_times_go_from_the_stages_fields_into_settings() -> None:
+    settings = releases("test")["backend"].settings
+    assert settings["logins"] == {
+        "windowSeconds": 900,
+        "failures": 10,
+        "failuresOfAddress": 1000,
+        "failuresOfAccount": 100,
+    }
+    assert settings["jobs"] == {"keptDays": 30, "backgroundAtOnce": 1}
+    assert settings["thumbnails"] == {"keptHours": 24}
+    changes = {"logins.failures": 7, "logins.failuresOfAccount": 0, "jobs.keptDays": 3, "thumbnails.keptHours": 5}
+    told = _settings("test", {**changes, "jobs.backgroundAtOnce": 4, "trustedProxies": ["edge", "10.0.0.0/8"]})
+    assert {name: told[name] for name in told if name.startswith(("LOGIN", "JOBS", "THUMBNAILS", "TRUSTED"))} == {
+        "LOGIN_WINDOW_S": "900",
+        "LOGIN_FAILURES_MAX": "7",
+        "LOGIN_FAILURES_OF_ADDRESS_MAX": "1000",
+        "LOGIN_FAILURES_OF_ACCOUNT_MAX": "0",
+        "JOBS_KEPT_DAYS": "3",
+        "JOBS_BACKGROUND_AT_ONCE": "4",
+        "THUMBNAILS_KEPT_HOURS": "5",
+        "TRUSTED_PROXIES": "edge 10.0.0.0/8",
+    }
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_web_believes_the_edges_pods_and_no_others(stage: str) -> None:
+    trusted = _settings(stage, {})["TRUSTED_PROXIES"]
+    edge = rendered_once(stage, "frontend")
+    service = one(edge, "Service", trusted)
+    assert service["spec"]["clusterIP"] == "None"
+    assert service["spec"]["publishNotReadyAddresses"] is True
+    labels = pods(edge)["Deployment/frontend"]["metadata"]["labels"]
+    assert service["spec"]["selector"].items() <= labels.items()

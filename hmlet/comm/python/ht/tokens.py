@@ -1,7 +1,7 @@
 """The pair of JSON web tokens: asked for on first need, renewed shortly before it expires or when it is refused.
 
-A refresh token is good once: used again it ends the sign-in. So it goes with a key of its own, by which the server gives
-the same answer again to whoever did not get it.
+A refresh token is good once: used again it ends the sign-in. So it goes with a key of its own, by which the server
+gives the same answer again to whoever did not get it.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class Tokens:
             self._keep(self._sign_in())
 
     def sign_out(self) -> None:
-        """Have the server refuse the tokens, and forget them. Without any there is nothing to do. Raises any HtError."""
+        """Have the server refuse the tokens, and forget them; without any there is nothing to do. Raises HtError."""
         with self._lock, self._alone():
             pair = self._kept() or self._pair
             if pair is not None and pair.refresh is not None:

@@ -64,6 +64,14 @@ capabilities: {drop: [ALL]}
 - {name: LOG_LEVEL, value: {{ $values.logLevel | quote }}}
 - {name: LOG_FORMAT, value: json}
 - {name: PHOTO_MAX_BYTES, value: {{ $values.photoMaxBytes | int64 | quote }}}
+- {name: JOBS_KEPT_DAYS, value: {{ $values.jobs.keptDays | int | quote }}}
+- {name: JOBS_BACKGROUND_AT_ONCE, value: {{ $values.jobs.backgroundAtOnce | int | quote }}}
+- {name: THUMBNAILS_KEPT_HOURS, value: {{ $values.thumbnails.keptHours | int | quote }}}
+- {name: LOGIN_WINDOW_S, value: {{ $values.logins.windowSeconds | int | quote }}}
+- {name: LOGIN_FAILURES_MAX, value: {{ $values.logins.failures | int | quote }}}
+- {name: LOGIN_FAILURES_OF_ADDRESS_MAX, value: {{ $values.logins.failuresOfAddress | int | quote }}}
+- {name: LOGIN_FAILURES_OF_ACCOUNT_MAX, value: {{ $values.logins.failuresOfAccount | int | quote }}}
+- {name: TRUSTED_PROXIES, value: {{ join " " $values.trustedProxies | quote }}}
 - {name: DJANGO_SECRET_KEY_FILE, value: /run/secrets/hmlet/django-secret-key}
 - {name: DATABASE_HOST, value: {{ $values.database.host | quote }}}
 - {name: DATABASE_PORT, value: {{ $values.database.port | int | quote }}}

@@ -32,3 +32,16 @@ class WrongCredentials(PlatformError):
 
     def __init__(self) -> None:
         super().__init__("No active account has this username and this password.")
+
+
+class LoginThrottled(PlatformError):
+    """Too many logins have failed; whether this one would have is not looked at."""
+
+    code = "throttled"
+    status = 429
+    retryable = True
+
+    def __init__(self, *, retry_after_s: int) -> None:
+        minutes = -(-retry_after_s // 60)
+        super().__init__(f"Too many logins have failed. Wait for {minutes} min and try again.")
+        self.retry_after_s = retry_after_s

@@ -1,4 +1,4 @@
-"""Sign-ins by token."""
+"""Sign-ins by token, and what is remembered of logins."""
 
 import uuid
 
@@ -42,3 +42,28 @@ class SignIn(models.Model):
 
     def __str__(self) -> str:
         return f"sign-in {self.id}"
+
+
+class FailureTally(models.Model):
+    """How many logins have failed of late, for one key: an account's, an address's, or both's (access.throttling)."""
+
+    key = models.CharField(max_length=120, primary_key=True)
+    failures = models.PositiveIntegerField()
+    until = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.failures}"
+
+
+class KnownAddress(models.Model):
+    """An address from which a user has come in."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    address = models.CharField(max_length=50)
+    seen = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("user", "address"), name="known_address_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.address} of {self.user_id}"

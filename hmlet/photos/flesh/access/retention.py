@@ -1,12 +1,23 @@
-"""What is over is forgotten: nobody can come in by it any more."""
+"""What is over is forgotten: nobody can come in by it any more, or is kept from it."""
+
+from datetime import timedelta
 
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
-from access.models import SignIn
+from access.models import FailureTally, KnownAddress, SignIn
+
+ADDRESSES_KEPT = timedelta(days=90)
 
 
 def access_sweep() -> int:
-    """Delete sign-ins whose last token has expired, and the admin's sessions that have. How many rows."""
+    """Delete sign-ins whose last token has expired, the admin's sessions that have, counts whose window is over, and
+    addresses that nobody came in from for long. How many rows."""
     now = timezone.now()
-    return SignIn.objects.filter(expires__lt=now).delete()[0] + Session.objects.filter(expire_date__lt=now).delete()[0]
+    over = (
+        SignIn.objects.filter(expires__lt=now),
+        Session.objects.filter(expire_date__lt=now),
+        FailureTally.objects.filter(until__lt=now),
+        KnownAddress.objects.filter(seen__lt=now - ADDRESSES_KEPT),
+    )
+    return sum(rows.delete()[0] for rows in over)

@@ -40,6 +40,8 @@ graceful_timeout = 30
 keepalive = 15
 accesslog = "-"
 control_socket_disable = True
+# Nobody's word on the scheme is taken here: ops.forwarded knows whom to believe.
+forwarded_allow_ips = ""
 # Workers show by touching files that they live; on a busy disk that takes longer than the time-out.
 worker_tmp_dir = str(_MEMORY_FOLDER) if _MEMORY_FOLDER.is_dir() else None
 

@@ -27,6 +27,8 @@ _https = _public.scheme == "https"
 DEBUG = False
 ALLOWED_HOSTS = [_public.hostname or "", "localhost", "127.0.0.1", "[::1]"]
 CSRF_TRUSTED_ORIGINS = [f"{_public.scheme}://{_public.netloc}"] if _public.netloc else []
+# Networks and host names whose X-Forwarded-For and -Proto are believed: the edge's.
+TRUSTED_PROXIES = env.text("TRUSTED_PROXIES", "").split()
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -54,6 +56,7 @@ MIDDLEWARE = [
     "ops.middleware.RequestIdMiddleware",
     "ops.middleware.ProbesMiddleware",
     "ops.middleware.RequestMetricsMiddleware",
+    "ops.forwarded.ForwardedMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "ops.middleware.ContentSecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -63,6 +66,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "ops.middleware.RefusedMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -148,6 +152,12 @@ WHITENOISE_USE_FINDERS = True
 # Sign-in
 
 LOGIN_URL = "admin:login"
+AUTHENTICATION_BACKENDS = ["access.backends.ThrottledBackend"]
+# Failed logins within the window: of an account from one address, of an address, of an account. 0: no limit.
+LOGIN_WINDOW_S = env.integer("LOGIN_WINDOW_S", 900)
+LOGIN_FAILURES_MAX = env.integer("LOGIN_FAILURES_MAX", 10)
+LOGIN_FAILURES_OF_ADDRESS_MAX = env.integer("LOGIN_FAILURES_OF_ADDRESS_MAX", 100)
+LOGIN_FAILURES_OF_ACCOUNT_MAX = env.integer("LOGIN_FAILURES_OF_ACCOUNT_MAX", 100)
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 
 from ops import metrics
+from ops.errors import PlatformError
 from ops.ids import request_id_begin
 
 METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
@@ -70,6 +72,24 @@ class RequestMetricsMiddleware:
         method = request.method if request.method in METHODS else "other"
         view = request.resolver_match.view_name if request.resolver_match else "none"
         metrics.REQUESTS.labels(method, view, response.status_code).observe(time.perf_counter() - began)
+        return response
+
+
+class RefusedMiddleware:
+    """What the platform refuses outside the API, as a page: the API tells in its own shape (ops.api)."""
+
+    def __init__(self, get_response: Responder) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if not isinstance(error, PlatformError):
+            return None
+        response = render(request, "ops/refused.html", {"message": error.message}, status=error.status)
+        if error.retry_after_s is not None:
+            response["Retry-After"] = str(error.retry_after_s)
         return response
 
 

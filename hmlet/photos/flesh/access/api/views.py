@@ -32,10 +32,10 @@ class TokenView(_TokenAPIView):
     @extend_schema(
         summary="Sign in",
         request=CredentialsSerializer,
-        responses={200: TokenPairSerializer, **ERRORS},
+        responses={200: TokenPairSerializer, 429: ErrorSerializer, **ERRORS},
     )
     def post(self, request: Request) -> Response:
-        """A pair of JSON web tokens for a username and a password."""
+        """A pair of JSON web tokens for a username and a password. After too many failures, 429 and `Retry-After`."""
         given = CredentialsSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         user = authenticate(request=request._request, **given.validated_data)
