@@ -10,6 +10,7 @@ import struct
 import threading
 import zlib
 from collections.abc import Iterator
+from uuid import uuid4
 
 import pytest
 import requests
@@ -295,6 +296,18 @@ def test_a_wrong_password_gives_no_token(account: Account, anonymous_web: Web) -
     nobody = anonymous_web.post("/api/v1/token/", json={"username": "nobody-at-all", "password": "wrong"})
     assert nobody.status_code == 401
     assert nobody.json()["message"] == answer.json()["message"]
+
+
+def test_who_guesses_is_kept_waiting_and_nobody_else_is(env: HmletEnv, account: Account, anonymous_web: Web) -> None:
+    guess = {"username": f"nobody-{uuid4()}", "password": "wrong"}
+    codes = [anonymous_web.post("/api/v1/token/", json=guess).status_code for _ in range(env.login_failures_max)]
+    assert set(codes) == {401}
+    # What a caller says of its address makes it no other.
+    for forged in ({}, {"X-Forwarded-For": "192.0.2.1"}):
+        refused = anonymous_web.post("/api/v1/token/", json=guess, headers=forged)
+        assert (refused.status_code, refused.json()["code"]) == (429, "throttled")
+        assert 0 < int(refused.headers["Retry-After"]) <= env.login_window_s
+    assert access_token(env, account)
 
 
 # Photos of others

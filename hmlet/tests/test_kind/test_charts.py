@@ -506,3 +506,11 @@ def test_web_believes_the_edges_pods_and_no_others(stage: str) -> None:
     assert service["spec"]["publishNotReadyAddresses"] is True
     labels = pods(edge)["Deployment/frontend"]["metadata"]["labels"]
     assert service["spec"]["selector"].items() <= labels.items()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_edge_tells_browsers_to_come_by_https_where_there_is_tls(stage: str) -> None:
+    files = one(rendered_once(stage, "frontend"), "ConfigMap", "frontend")["data"]
+    encrypted = stage in {"stage", "prod"}
+    for text in (files["own.headers"], files["edge.conf"]):
+        assert ('Strict-Transport-Security "max-age=31536000" always;' in text) is encrypted

@@ -182,6 +182,27 @@ def test_what_a_caller_says_of_itself_is_not_passed_on(edge: Edge) -> None:
     assert headers["host"] == edge.web
 
 
+CONFINED = {"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "same-origin"}
+
+
+@pytest.mark.parametrize(
+    ("path", "size"), [("/", 0), ("/nothing", 0), ("/metrics", 0), ("/api/", LIMIT + 3 * 1024 * 1024)]
+)
+def test_what_the_edge_answers_itself_is_confined(edge: Edge, path: str, size: int) -> None:
+    answer = edge.ask(path, method="POST" if size else "GET", data=b"x" * size)
+    assert CONFINED.items() <= answer.headers.items()
+    assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+    # There is no TLS here.
+    assert "Strict-Transport-Security" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["/hmlet-thumbnails/aa/b.jpg", "/hmlet-thumbnails/", "/"])
+def test_what_comes_from_the_storage_is_a_picture_or_nothing(edge: Edge, path: str) -> None:
+    headers = edge.ask(path, host=edge.storage).headers
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'; sandbox"
+
+
 def test_an_upload_may_be_as_large_as_a_photo_and_no_larger(edge: Edge) -> None:
     path = "/api/v1/photos/"
     assert edge.ask(path, method="POST", data=b"x" * LIMIT).json()["size"] == LIMIT

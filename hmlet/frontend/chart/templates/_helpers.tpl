@@ -19,3 +19,10 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 8080
 {{- end -}}
 {{- end }}
+
+{{/* Browsers come by https alone from now on, where it is what people type. */}}
+{{- define "frontend.hsts" -}}
+{{- if eq (urlParse .Values.publicUrl).scheme "https" -}}
+add_header Strict-Transport-Security "max-age=31536000" always;
+{{- end -}}
+{{- end }}

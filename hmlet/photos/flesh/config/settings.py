@@ -54,18 +54,19 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "ops.middleware.RequestIdMiddleware",
+    # Headers of every answer, so these stand before whoever answers.
+    "django.middleware.security.SecurityMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "ops.middleware.ContentSecurityMiddleware",
     "ops.middleware.ProbesMiddleware",
     "ops.middleware.RequestMetricsMiddleware",
     "ops.forwarded.ForwardedMiddleware",
-    "django.middleware.security.SecurityMiddleware",
-    "ops.middleware.ContentSecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "ops.middleware.RefusedMiddleware",
 ]
 

@@ -27,6 +27,12 @@ class _TokenAPIView(APIView):
     authentication_classes = ()
     permission_classes = (AllowAny,)
 
+    def finalize_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().finalize_response(*args, **kwargs)
+        # RFC 6749, 5.1
+        response["Cache-Control"] = "no-store"
+        return response
+
 
 class TokenView(_TokenAPIView):
     @extend_schema(

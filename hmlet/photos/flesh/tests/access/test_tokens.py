@@ -4,16 +4,19 @@ import base64
 import json
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from access.errors import TokenRefused
 from access.models import SignIn
 from access.retention import access_sweep
-from access.services import sign_in_begin
+from access.services import sign_in_begin, sign_in_refresh
 from django.contrib.auth.models import User
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
@@ -59,6 +62,12 @@ def test_a_password_gives_tokens_and_a_wrong_one_does_not(owner: User, anonymous
     for wrong in ({**CREDENTIALS, "password": "no"}, {"username": "nobody", "password": "no"}):
         assert told(anonymous.post(URL, wrong)) == (401, "no_active_account")
     assert anonymous.post(URL, {"username": "maker"}).json()["errors"].keys() == {"password"}
+
+
+def test_no_token_is_kept_on_the_way(owner: User, anonymous: APIClient) -> None:
+    answer = anonymous.post(URL, CREDENTIALS)
+    assert answer["Cache-Control"] == "no-store"
+    assert refreshed(anonymous, answer.json()["refresh"])["Cache-Control"] == "no-store"
 
 
 def test_a_refresh_gives_two_new_tokens_and_the_old_refresh_token_is_refused(owner: User, anonymous: APIClient) -> None:
@@ -267,3 +276,24 @@ def test_staff_may_delete_a_user_who_is_signed_in(owner: User, anonymous: APICli
     signed_in(anonymous)
     admin_client.post(f"/admin/auth/user/{owner.pk}/delete/", {"post": "yes"})
     assert not User.objects.filter(pk=owner.pk).exists()
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("key", ["", "a-key-of-mine"])
+def test_of_many_who_come_with_the_same_token_at_once_one_gets_on_unless_they_are_one(owner: User, key: str) -> None:
+    refresh = sign_in_begin(user=owner).refresh
+
+    def attempt(_: int) -> str:
+        try:
+            return sign_in_refresh(refresh=refresh, key=key).refresh
+        except TokenRefused:
+            return ""
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        given = [token for token in pool.map(attempt, range(8)) if token]
+    assert len({decoded(RefreshToken, token)["jti"] for token in given}) == 1
+    assert len(given) == (8 if key else 1)
+    assert SignIn.objects.filter(ended=None).exists() is bool(key)
