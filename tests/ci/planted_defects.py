@@ -123,7 +123,7 @@ def _green(clone: Path, job: str) -> bool:
 def _red(clone: Path, defect: Defect) -> bool:
     with _planted(clone, defect):
         # Once it is red, what else is found makes no difference.
-        status, output, took_s = _run(clone, defect.job, "--variable", "PYTEST_ADDOPTS=--exitfirst")
+        status, output, took_s = _run(clone, defect.job, "--variable", "TEST_OPTIONS=--exitfirst")
     return _told(defect.job, defect.what, status != 0 and defect.seen_as in output, f"status {status}", output, took_s)
 
 

@@ -41,21 +41,29 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Runner:
-    """How suites are run in a checkout. ``say`` is told of each step before it starts."""
+    """How suites are run in a checkout. ``say`` is told of each step before it starts; with ``exitfirst`` a suite ends
+    with its first test or step that is red."""
 
     checkout: Path
     place: ThrowAway
     coverage_sources: tuple[str, ...]
     say: Callable[[str], None]
+    exitfirst: bool = False
     fix: bool = False
 
     def run(self, suite: Suite) -> Outcome:
-        """Run all steps of a suite; one that is red keeps no other from being run. Raises KeyboardInterrupt."""
+        """Run the steps of a suite; one that is red keeps no other from being run, unless that was asked for. Raises
+        KeyboardInterrupt."""
         unmet = suite.unmet(self.checkout)
         if unmet:
             return Outcome(suite=suite.name, unmet=unmet)
         began = time.monotonic()
-        results = [(step, *self._run_step(suite, step)) for step in suite.steps]
+        results: list[tuple[Step, str, junit.Tally]] = []
+        for step in suite.steps:
+            fault, tally = self._run_step(suite, step)
+            results.append((step, fault, tally))
+            if fault and self.exitfirst:
+                break
         return Outcome(
             suite=suite.name,
             duration_s=time.monotonic() - began,
@@ -90,6 +98,8 @@ class Runner:
 
     def _pytest(self, step: Step, name: str, report: Path) -> tuple[str, ...]:
         argv = ["pytest", *step.pytest, f"--junitxml={report}", "-o", f"junit_suite_name={name}"]
+        if self.exitfirst:
+            argv += ["--exitfirst"]
         if step.parallel:
             workers = min(os.cpu_count() or 1, _MAX_WORKERS)
             argv += ["--numprocesses", str(workers), "--dist", "worksteal"]

@@ -29,6 +29,7 @@ def test(
     nothing_left_out: Annotated[
         bool, typer.Option("--all", help="Fail when a suite or a single test was left out (CI).")
     ] = False,
+    exitfirst: Annotated[bool, typer.Option("--exitfirst", "-x", help="End with the first test that fails.")] = False,
     listed: Annotated[bool, typer.Option("--list", help="Show the suites and what they need; run nothing.")] = False,
 ) -> None:
     """Run the named suites, or all that this machine can run, in a throw-away instance."""
@@ -40,7 +41,7 @@ def test(
     if listed:
         _show(chosen, root)
     else:
-        run_suites(root, chosen, known.coverage_sources, nothing_left_out=nothing_left_out)
+        run_suites(root, chosen, known.coverage_sources, nothing_left_out=nothing_left_out, exitfirst=exitfirst)
 
 
 def run_suites(
@@ -49,6 +50,7 @@ def run_suites(
     coverage_sources: tuple[str, ...],
     *,
     nothing_left_out: bool = False,
+    exitfirst: bool = False,
     fix: bool = False,
 ) -> None:
     """Run suites and report. Raises SuitesFailed."""
@@ -59,10 +61,19 @@ def run_suites(
     throwaway.sweep(_head)
     try:
         with throwaway.ThrowAway(root, say=_head) as place:
-            runner = Runner(checkout=root, place=place, coverage_sources=coverage_sources, say=_head, fix=fix)
+            runner = Runner(
+                checkout=root,
+                place=place,
+                coverage_sources=coverage_sources,
+                say=_head,
+                exitfirst=exitfirst,
+                fix=fix,
+            )
             # One by one into a list: what was done before an interruption is reported, too.
             for suite in chosen:
                 outcomes.append(runner.run(suite))
+                if exitfirst and outcomes[-1].failures:
+                    break
     finally:
         with contextlib.suppress(BrokenPipeError):
             _report(outcomes, asked=len(chosen))

@@ -98,6 +98,17 @@ def test_a_red_suite_is_named_and_keeps_no_other_from_running(root: Root) -> Non
     assert "pl.test first" in said.err
 
 
+def test_a_run_ends_with_the_first_test_that_fails_where_that_is_asked_for(root: Root) -> None:
+    root.write("t/test_a.py", OK)
+    root.write("t/test_b.py", RED + RED.replace("test_red", "test_red_too"))
+    root.suites(suite("first", "t/test_b.py") + suite("second", "t/test_a.py"))
+    said = root.run("pl.test", "--exitfirst")
+    assert said.status == 1
+    assert "red: first: it: tests failed" in said.out
+    assert "1 of 2 suites did not come to their end" in said.out
+    assert "tests: 0 passed, 1 failed, 0 skipped" in said.out
+
+
 def test_a_suite_without_tests_is_red(root: Root) -> None:
     root.write("t/test_none.py", "")
     root.suites(suite("one", "t/test_none.py"))
