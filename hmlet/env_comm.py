@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
+from pl.certificates import authority_of
 from pl.cluster_env import ClusterEnv, ExistingEnv, KindEnv
 from pl.env import Port, Secret, StageEnv, chosen_port, generated_secret
+
+EDGE_CERTIFICATE = "edge"
 
 
 class HmletEnv(StageEnv):
@@ -55,6 +59,11 @@ class HmletEnv(StageEnv):
         return address(self.scheme, self.storage_host, self.web_port)
 
     @functools.cached_property
+    def ca_file(self) -> str:
+        """The path of the authority that clients must trust to reach it; empty where this machine trusts it anyway."""
+        return ""
+
+    @functools.cached_property
     def api_url(self) -> str:
         return f"{self.web_url}/api/v1/"
 
@@ -99,7 +108,7 @@ class HmletClusterEnv(HmletEnv, ClusterEnv):
 
 
 class HmletKindEnv(HmletClusterEnv, KindEnv):
-    """A KIND cluster on this machine."""
+    """A KIND cluster on this machine. With ``scheme = "https"`` its edge has TLS, by a certificate that is made."""
 
     # All who use it come from one address.
     login_failures_of_address_max = 1000
@@ -107,6 +116,13 @@ class HmletKindEnv(HmletClusterEnv, KindEnv):
     web_port = chosen_port()
     edge_node_port: Port = 30080
     """The edge's port on the node: kind.yaml maps it to ``web_port``."""
+
+    def certificates(self) -> Mapping[str, tuple[str, ...]]:
+        return {EDGE_CERTIFICATE: (self.web_host, self.storage_host)} if self.scheme == "https" else {}
+
+    @functools.cached_property
+    def ca_file(self) -> str:
+        return str(authority_of(self.state).path) if self.scheme == "https" else ""
 
 
 class HmletExistingEnv(HmletClusterEnv, ExistingEnv):

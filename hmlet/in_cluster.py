@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from pl.certificates import certificate_of, key_of
 from pl.cluster.platform import ClusterPlatform, Development, Image, Inside, Release, SecretObject, Suite
 from pl.cluster_env import ExistingEnv
 from pl.env import Secret
 
 from hmlet import sources
-from hmlet.env_comm import HmletClusterEnv, HmletKindEnv
+from hmlet.env_comm import EDGE_CERTIFICATE, HmletClusterEnv, HmletKindEnv
 
 _POSTGRESQL = "postgres:18"
 _VALKEY = "valkey/valkey:8.1"
 _MINIO = "quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z"
 _PYTHON = "python:3.11-slim-bookworm"
+
+_EDGE_SECRET = "frontend-tls"  # noqa: S105 - its name
 
 _APPS = ("access", "gallery", "idempotency", "imaging", "jobs", "ops", "quotas", "thumbnails", "uploads")
 # gunicorn and Celery both begin anew on SIGHUP. What is not listed wants another image and a deploy: that runs
@@ -147,7 +150,9 @@ def _releases(env: HmletClusterEnv) -> Iterable[Release]:
     edge: dict[str, object] = {"publicUrl": env.web_url, "photoMaxBytes": env.photo_max_bytes}
     edge["storage"] = {"publicUrl": env.storage_url, "buckets": _buckets(env), "enabled": "minio" in env.installed}
     if isinstance(env, HmletKindEnv):
-        edge["service"] = {"type": "NodePort", "nodePort": env.edge_node_port}
+        encrypted = _makes_certificate(env)
+        edge["service"] = {"type": "NodePort", "tlsNodePort" if encrypted else "nodePort": env.edge_node_port}
+        edge["tls"] = {"secretName": _EDGE_SECRET if encrypted else ""}
     yield Release(
         name="frontend",
         chart=frontend / "chart",
@@ -155,6 +160,7 @@ def _releases(env: HmletClusterEnv) -> Iterable[Release]:
         values=frontend / "values" / env.stage / "frontend.yaml",
         settings=edge,
         images={"image": "hmlet-frontend"},
+        secrets={"tls.checksum": _EDGE_SECRET} if _makes_certificate(env) else {},
         needs=("backend",),
     )
 
@@ -192,6 +198,14 @@ def _secrets(env: HmletClusterEnv) -> Iterable[SecretObject]:
             },
         )
     yield SecretObject(name="backend-admin-auth", keys={"password": env.admin_password})
+    if _makes_certificate(env):
+        pair = {"tls.crt": certificate_of(env.state, EDGE_CERTIFICATE), "tls.key": key_of(env.state, EDGE_CERTIFICATE)}
+        yield SecretObject(name=_EDGE_SECRET, keys=pair)
+
+
+def _makes_certificate(env: HmletClusterEnv) -> bool:
+    """Elsewhere the Secret is somebody else's to make: people trust no authority that a stage's state holds."""
+    return EDGE_CERTIFICATE in env.certificates()
 
 
 def _buckets(env: HmletClusterEnv) -> dict[str, object]:

@@ -35,7 +35,8 @@ def smoke(env: HmletEnv, stage: Stage) -> str:
                 time.sleep(0.2)
 
     def walk() -> bytes:
-        with PhotosApiClient(env.web_url, SMOKE_USER, env.smoke_password.reveal()) as client:
+        password = env.smoke_password.reveal()
+        with PhotosApiClient(env.web_url, SMOKE_USER, password, ca_file=env.ca_file or None) as client:
             sign_in(client)
             image = _png(width=300, height=200)
             photo = client.photos.create(Photo(name=f"smoke {uuid4()}", draft=True, image=image), wait_s=10)

@@ -16,7 +16,17 @@ from hmlet.tests.accounts import Account, Accounts
 from hmlet.tests.web import Web, web_of
 from hmlet.users import remove_users
 
-env = env_fixture(HmletEnv, opener="hmlet/shell.py host")
+shell_env = env_fixture(HmletEnv, opener="hmlet/shell.py host")
+
+
+@pytest.fixture(scope="session")
+def env(shell_env: HmletEnv) -> Iterator[HmletEnv]:
+    """The stage of this shell. Whatever speaks TLS in these tests trusts its own authority, where it has one."""
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
+            if shell_env.ca_file:
+                patch.setenv(variable, shell_env.ca_file)
+        yield shell_env
 
 
 @pytest.fixture(scope="session")

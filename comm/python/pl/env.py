@@ -155,6 +155,10 @@ class StageEnv(Env):
     def kubeconfig(self) -> Path:
         return self.state / "kubeconfig"
 
+    def certificates(self) -> Mapping[str, tuple[str, ...]]:
+        """Those that ``bootstrap`` makes (pl.certificates): by name, the hosts that each is good for."""
+        return {}
+
     def command(self, name: str) -> str:
         """How a subcommand of ``cluster.py`` is typed: under the project's code, in an app's shell too."""
         codes = (vars(cls)["code"] for cls in _lineage(type(self)) if cls is not Env and "code" in vars(cls))

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pl import proc
+from pl import certificates, proc
 from pl.env import Secret, StageEnv, secret_file
 from pl.errors import SecretsInvalid
 from pl.files import write_whole
@@ -28,15 +28,14 @@ _DECRYPT_TIMEOUT_S = 120.0
 
 
 def provide(env: StageEnv, held: Callable[[], Mapping[str, str]] = dict) -> tuple[str, ...]:
-    """Have a value for every secret field. Returns the names of those made or changed.
+    """Have a value for every secret field, and the stage's certificates. Returns the names of those made or changed.
 
     The encrypted file is decrypted again when it is another than last time. ``held`` says, by name, what the stage uses
     already: it is asked when this machine lacks some, before any is generated. Raises SecretsInvalid, ToolMissing.
     """
     taken = _take(env)
-    if is_complete(env):
-        return taken
-    return (*taken, *_adopt(env, held()), *generate_missing(env))
+    made = () if is_complete(env) else (*_adopt(env, held()), *generate_missing(env))
+    return (*taken, *made, *certificates.provide(env.state, env.certificates()))
 
 
 def generate_missing(env: StageEnv) -> tuple[str, ...]:

@@ -89,6 +89,7 @@ class Connection:
         transport: BaseAdapter | None,
         clock: Clock,
         tokens: TokenStore | None = None,
+        ca_file: str | None = None,
     ) -> None:
         self.base_url = _checked_base_url(base_url)
         self.clock = clock
@@ -96,6 +97,8 @@ class Connection:
         if min(self._connect_s, self._read_s) <= 0 or retries < 0:
             raise ValueError("timeout_s is over 0 and retries at least 0")
         self._retries = retries
+        # With each request: a session's own would yield to REQUESTS_CA_BUNDLE.
+        self._verify = ca_file
         self._session = _new_session(transport)
         self._tokens: Tokens | None = None
         if credentials or tokens:
@@ -231,6 +234,7 @@ class Connection:
                 auth=_Bearer(access),
                 timeout=(self._connect_s, self._read_s + call.wait_s),
                 allow_redirects=False,
+                verify=self._verify,
                 stream=True,
             ) as response:
                 return Answer(status=response.status_code, headers=response.headers, content=_content(call, response))

@@ -15,6 +15,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -328,7 +329,11 @@ class PhotosApiClient:
         transport: BaseAdapter | None = None,
         clock: Clock = time,
         tokens: TokenStore | None = None,
+        ca_file: str | Path | None = None,
     ) -> None:
+        """``ca_file``: the authorities (PEM) to trust instead of this machine's, for an https address."""
+        if ca_file is not None and not Path(ca_file).is_file():
+            raise ValueError(f"ca_file: there is no file {ca_file}")
         if (username is None) != (password is None):
             raise ValueError("username and password go together")
         credentials = None
@@ -343,6 +348,7 @@ class PhotosApiClient:
             transport=transport,
             clock=clock,
             tokens=tokens,
+            ca_file=None if ca_file is None else str(ca_file),
         )
         self.uploads = Uploads(self._connection)
         self.photos = Photos(self._connection, self.uploads)

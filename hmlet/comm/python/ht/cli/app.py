@@ -34,9 +34,12 @@ def _shared(
     password_file: Annotated[
         str, typer.Option(envvar="HMLET_PASSWORD_FILE", help="The password is its first line; - is standard input.")
     ] = "",
+    ca_file: Annotated[
+        str, typer.Option(envvar="HT_CA_FILE", help="Authorities to trust for https. A stage's shell sets it.")
+    ] = "",
     _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it and exit.")] = False,
 ) -> None:
-    context.obj = Session(url=url, username=username, password_file=password_file)
+    context.obj = Session(url=url, username=username, password_file=password_file, ca_file=ca_file)
 
 
 @app.command()

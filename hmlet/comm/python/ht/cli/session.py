@@ -31,6 +31,7 @@ class Session:
     url: str
     username: str
     password_file: str
+    ca_file: str = ""
 
     @property
     def address(self) -> str:
@@ -86,9 +87,10 @@ class Session:
 
         named = username if password is not None else None
         try:
-            return PhotosApiClient(self.address, named, password, tokens=tokens)
+            return PhotosApiClient(self.address, named, password, tokens=tokens, ca_file=self.ca_file or None)
         except ValueError as error:
-            raise Misused(f"--url: {error}") from None
+            option = "--ca-file" if "ca_file" in str(error) else "--url"
+            raise Misused(f"{option}: {error}") from None
 
 
 def _password_in(path: str) -> str:
