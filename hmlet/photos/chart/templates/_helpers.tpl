@@ -88,6 +88,15 @@ capabilities: {drop: [ALL]}
 - {name: S3_REGION, value: {{ $values.storage.region | quote }}}
 - {name: S3_ORIGINALS_BUCKET, value: {{ $values.storage.buckets.originals | quote }}}
 - {name: S3_THUMBNAILS_BUCKET, value: {{ $values.storage.buckets.thumbnails | quote }}}
+- {name: S3_ENCRYPTION, value: {{ $values.storage.encryption.kind | quote }}}
+{{- with $values.storage.encryption.key }}
+- {name: S3_ENCRYPTION_KEY, value: {{ . | quote }}}
+{{- end }}
+{{- if $values.authorities.secretName }}
+{{- range tuple "DATABASE" "REDIS" "S3" }}
+- {name: {{ . }}_CA_PATH, value: /run/secrets/hmlet/authorities.crt}
+{{- end }}
+{{- end }}
 - {name: S3_ACCESS_KEY_FILE, value: /run/secrets/hmlet/s3-access-key}
 - {name: S3_SECRET_KEY_FILE, value: /run/secrets/hmlet/s3-secret-key}
 # The sweep's rights are its own: here a CronJob does what beat does on a stage of processes.
@@ -119,6 +128,14 @@ projected:
         items:
           - {key: {{ ternary $values.storage.accessKeyKey "s3-access-key" (ne $storage "") }}, path: s3-access-key}
           - {key: {{ ternary $values.storage.secretKeyKey "s3-secret-key" (ne $storage "") }}, path: s3-secret-key}
+    {{- with $values.authorities }}
+    {{- if .secretName }}
+    - secret:
+        name: {{ .secretName }}
+        items:
+          - {key: {{ .key }}, path: authorities.crt}
+    {{- end }}
+    {{- end }}
 {{- end }}
 
 {{- define "backend.workerResources" -}}

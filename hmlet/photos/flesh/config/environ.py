@@ -46,6 +46,18 @@ class Environ:
         self.mistakes.append(f"{name} is none of {', '.join(choices)}: {value!r}")
         return default
 
+    def file(self, name: str) -> str | None:
+        """The path of a file that is there and can be read; None where the variable is not set."""
+        path = self._variables.get(name)
+        if not path:
+            return None
+        try:
+            with Path(path).open("rb"):
+                return path
+        except OSError as error:
+            self.mistakes.append(f"{name} cannot be read: {error}")
+            return None
+
     def url(self, name: str, default: str | None = None) -> str:
         """An http or https address, without a slash at its end."""
         value = self.text(name, default).rstrip("/")

@@ -92,6 +92,7 @@ TEMPLATES = [
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 _database_host = env.text("DATABASE_HOST", "")
+_database_ca = env.file("DATABASE_CA_PATH")
 if _database_host:
     DATABASES = {
         "default": {
@@ -104,7 +105,10 @@ if _database_host:
             "CONN_MAX_AGE": 600,
             "CONN_HEALTH_CHECKS": True,
             "OPTIONS": {
-                "sslmode": env.text("DATABASE_SSLMODE", "prefer"),
+                "sslmode": env.choice(
+                    "DATABASE_SSLMODE", ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"), "prefer"
+                ),
+                **({"sslrootcert": _database_ca} if _database_ca else {}),
                 "connect_timeout": 5,
                 "options": "-c idle_in_transaction_session_timeout=60s",
             },
@@ -124,6 +128,9 @@ _bucket = {
     "access_key": env.text("S3_ACCESS_KEY"),
     "secret_key": env.text("S3_SECRET_KEY"),
     "region_name": env.text("S3_REGION", "us-east-1"),
+    "verify": env.file("S3_CA_PATH"),
+    "encryption": env.choice("S3_ENCRYPTION", ("none", "AES256", "aws:kms"), "none"),
+    "encryption_key": env.text("S3_ENCRYPTION_KEY", ""),
 }
 STORAGES = {
     "originals": {
@@ -220,6 +227,8 @@ USE_I18N = False
 REDIS_HOST = env.text("REDIS_HOST")
 REDIS_PORT = env.integer("REDIS_PORT", 6379)
 _redis, _redis_options = ("rediss", "?ssl_cert_reqs=required") if env.integer("REDIS_TLS", 0) else ("redis", "")
+if _redis_ca := env.file("REDIS_CA_PATH"):
+    _redis_options += f"&ssl_ca_certs={quote(_redis_ca, safe='')}"
 _redis_password = quote(env.text("REDIS_PASSWORD"), safe="")
 CELERY_BROKER_URL = f"{_redis}://:{_redis_password}@{REDIS_HOST}:{REDIS_PORT}/0{_redis_options}"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from io import BytesIO
-from typing import IO, TYPE_CHECKING, Any, ClassVar, Protocol, cast
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Protocol, TypedDict, cast
 from urllib.parse import quote
 
 import boto3
@@ -25,7 +25,13 @@ from uploads.staging import Sink, StoredPart
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.literals import ServerSideEncryptionType
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+
+    class EncryptionArguments(TypedDict, total=False):
+        ServerSideEncryption: ServerSideEncryptionType
+        SSEKMSKeyId: str
+
 
 CONFIG = Config(
     signature_version="s3v4",
@@ -119,12 +125,16 @@ class PrivateBucket(S3Storage):  # type: ignore[misc]
     """django-storages' S3 with one client for all threads, and one request where it makes three."""
 
     public_endpoint_url: str | None
+    encryption: str
+    encryption_key: str
     _making: ClassVar[threading.Lock] = threading.Lock()
 
     def get_default_settings(self) -> dict[str, Any]:
         return {
             **super().get_default_settings(),
             "public_endpoint_url": None,
+            "encryption": "none",
+            "encryption_key": "",
             "client_config": CONFIG,
             "default_acl": None,
             "querystring_auth": True,
@@ -137,7 +147,11 @@ class PrivateBucket(S3Storage):  # type: ignore[misc]
         with self._making:
             session = boto3.session.Session(aws_access_key_id=self.access_key, aws_secret_access_key=self.secret_key)
             return session.client(
-                "s3", region_name=self.region_name, endpoint_url=self.endpoint_url, config=self.client_config
+                "s3",
+                region_name=self.region_name,
+                endpoint_url=self.endpoint_url,
+                config=self.client_config,
+                verify=self.verify,
             )
 
     def write(self, key: str, content: IO[bytes], content_type: str) -> None:
@@ -145,7 +159,9 @@ class PrivateBucket(S3Storage):  # type: ignore[misc]
         content.seek(0)
         # Bytes go out in one piece; http.client cuts a file into 16 KB.
         body = content.getvalue() if isinstance(content, BytesIO) else content
-        self.client.put_object(Bucket=self.bucket_name, Key=key, Body=body, ContentType=content_type)
+        self.client.put_object(
+            Bucket=self.bucket_name, Key=key, Body=body, ContentType=content_type, **self._encrypted()
+        )
 
     def read(self, key: str, into: Sink) -> None:
         """Copy an object in one request, without holding all of it. Raises FileNotFoundError."""
@@ -201,6 +217,22 @@ class PrivateBucket(S3Storage):  # type: ignore[misc]
             if error.response["Error"]["Code"] not in {"NoSuchKey", "AccessDenied"}:
                 raise
 
+    def encryption_headers(self) -> dict[str, str]:
+        """What a put must say so that the server encrypts what it stores; nothing where it does so unasked, or not."""
+        if self.encryption == "none":
+            return {}
+        key = {"x-amz-server-side-encryption-aws-kms-key-id": self.encryption_key} if self.encryption_key else {}
+        return {"x-amz-server-side-encryption": self.encryption, **key}
+
+    def _encrypted(self) -> "EncryptionArguments":
+        """The same, as boto3 calls it."""
+        if self.encryption == "none":
+            return {}
+        arguments: EncryptionArguments = {"ServerSideEncryption": cast("ServerSideEncryptionType", self.encryption)}
+        if self.encryption_key:
+            arguments["SSEKMSKeyId"] = self.encryption_key
+        return arguments
+
     def _credentials(self) -> Credentials:
         return Credentials(self.access_key, self.secret_key)
 
@@ -247,7 +279,11 @@ class OriginalsBucket(PrivateBucket):
     def parts_begin(self, key: str, content_type: str) -> str:
         """The id of a new upload in parts, each with its SHA-256."""
         begun = self.client.create_multipart_upload(
-            Bucket=self.bucket_name, Key=key, ContentType=content_type, ChecksumAlgorithm="SHA256"
+            Bucket=self.bucket_name,
+            Key=key,
+            ContentType=content_type,
+            ChecksumAlgorithm="SHA256",
+            **self._encrypted(),
         )
         return begun["UploadId"]
 

@@ -54,6 +54,9 @@ class MemoryBucket:
     def signed_url(self, key: str, content_type: str, *, save_as: str | None = None) -> str:
         return f"https://s3.invalid/{self.bucket_name}/{key}?signed" + (f"&as={save_as}" if save_as else "")
 
+    def encryption_headers(self) -> dict[str, str]:
+        return {}
+
     def signed_put(self, key: str, *, headers: Mapping[str, str], query: Mapping[str, str], life: timedelta) -> str:
         return (
             f"https://s3.invalid/{self.bucket_name}/{key}?{urlencode({**query, 'signed': ';'.join(sorted(headers))})}"

@@ -99,7 +99,8 @@ def upload_sign(upload: DirectUpload) -> SignedPut | None:
     """Leave to put all of it. None for an upload in parts, and for one that is used."""
     if upload.multipart or upload.photo:
         return None
-    return _signed(upload, bytes=upload.bytes, sha256=upload.sha256, headers={"content-type": upload.content_type})
+    headers = {"content-type": upload.content_type, **staging().encryption_headers()}
+    return _signed(upload, bytes=upload.bytes, sha256=upload.sha256, headers=headers)
 
 
 def part_count(upload: DirectUpload) -> int:

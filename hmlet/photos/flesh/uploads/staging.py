@@ -33,6 +33,9 @@ class Staging(Protocol):
     def signed_put(self, key: str, *, headers: Mapping[str, str], query: Mapping[str, str], life: timedelta) -> str:
         """A URL under which anyone may put, once or more, a body with exactly these headers."""
 
+    def encryption_headers(self) -> dict[str, str]:
+        """What a put of a whole object must say, so that it is stored encrypted."""
+
     def read(self, key: str, into: Sink) -> None:
         """Raises FileNotFoundError."""
 

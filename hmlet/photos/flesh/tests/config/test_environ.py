@@ -44,3 +44,13 @@ def test_a_process_without_its_variables_names_them_and_exits() -> None:
     for name in ("DJANGO_SECRET_KEY", "PUBLIC_URL", "REDIS_HOST", "REDIS_PASSWORD", "S3_ENDPOINT_URL", "S3_SECRET_KEY"):
         assert name in told.stderr
     assert "Traceback" not in told.stderr
+
+
+def test_a_file_is_named_by_its_path_and_must_be_there(tmp_path: Path) -> None:
+    (tmp_path / "ca.crt").write_text("PEM")
+    env = Environ({"CA_PATH": str(tmp_path / "ca.crt"), "AWAY_PATH": str(tmp_path / "away")})
+    assert env.file("CA_PATH") == str(tmp_path / "ca.crt")
+    assert env.file("UNSET_PATH") is None
+    assert not env.mistakes
+    assert env.file("AWAY_PATH") is None
+    assert env.mistakes[0].startswith("AWAY_PATH cannot be read")
