@@ -5,7 +5,7 @@ import io
 import os
 import struct
 import tempfile
-from typing import Any
+from typing import Any, BinaryIO
 
 ORDER_BYTES_MAX = 2048
 READ_BYTES = 128 * 1024
@@ -134,11 +134,44 @@ class ArrivingFile(io.RawIOBase):
                 raise EOFError("the file did not arrive completely")
 
 
+class ArrivingPart(io.RawIOBase):
+    """``size`` bytes of such a file from ``start`` on, as a file of their own."""
+
+    def __init__(self, whole: BinaryIO, start: int, size: int) -> None:
+        super().__init__()
+        self._whole, self._start, self.size = whole, start, size
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}[whence]
+        if start + offset < 0:
+            raise ValueError("before the start of the file")
+        self._position = start + offset
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        wanted = max(0, min(len(buffer), self.size - self._position))
+        self._whole.seek(self._start + self._position)
+        content = self._whole.read(wanted)
+        buffer[: len(content)] = content
+        self._position += len(content)
+        return len(content)
+
+
 class ArrivingReader(io.BufferedReader):
     """The same, READ_BYTES at a time, and with no more memory than the file fills: a codec reads as many bytes as some
     length in the file says, and all of those would be allocated before the first is read."""
 
-    def __init__(self, file: ArrivingFile) -> None:
+    def __init__(self, file: ArrivingFile | ArrivingPart) -> None:
         super().__init__(file, READ_BYTES)
         self._size = file.size
 

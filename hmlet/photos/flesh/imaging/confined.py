@@ -16,7 +16,7 @@ from PIL import Image
 
 from imaging.decode import heic_codec_load
 from imaging.renditions import Picture, Pictures, Wanted, renditions_make
-from imaging.sandbox import ForkServer, Sandbox
+from imaging.sandbox import ForkServer, KeptServer, Sandbox
 
 PATIENT_NICENESS = 10
 _HEAD_LENGTH = struct.Struct("!I")
@@ -30,7 +30,6 @@ class Sink(Protocol):
 
 Feed = Callable[[Sink], object]
 
-_server: ForkServer | None = None
 _standby: Sandbox | None = None
 _spent: list[Sandbox] = []
 
@@ -59,22 +58,18 @@ def stand_by() -> None:
 
 
 def _have_next() -> None:
-    global _standby, _server
-    if _server is None or _server.owner != os.getpid():
-        _server, _standby = _server_started(), None
-    if _standby is None:
-        try:
-            _standby = _server.sandbox()
-        except OSError:
-            _server.close()
-            _server = _server_started()
-            _standby = _server.sandbox()
+    global _standby
+    if _standby is None or not _server.is_ours():
+        _standby = _server.sandbox()
 
 
 def _server_started() -> ForkServer:
     # Before the fork: importing it takes longer than making a thumbnail.
     heic_codec_load()
     return ForkServer(_work, rehearse=_rehearse)
+
+
+_server = KeptServer(_server_started)
 
 
 def _taken() -> Sandbox:

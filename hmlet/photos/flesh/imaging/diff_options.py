@@ -1,11 +1,27 @@
 """What a comparison is asked for, and what it answers in numbers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 Noise = Literal["measure", "none", "tolerate"]
 Alignment = Literal["refuse", "scale", "pad"]
 Layout = Literal["side_by_side", "blended"]
+
+RANGES: Mapping[str, tuple[int, int]] = {
+    "threshold": (0, 254),
+    "area_min": (1, 50_000_000),
+    "merge_distance": (0, 1_000),
+    "shift_max": (0, 8),
+    "picture_side_max": (64, 8_192),
+}
+"""The least and the most of each number among the options."""
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "noise": get_args(Noise),
+    "alignment": get_args(Alignment),
+    "layout": get_args(Layout),
+}
+"""The words that the others take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,19 +77,9 @@ class DiffOptions:
     picture_side_max: int = 2048
 
     def __post_init__(self) -> None:
-        for name, low, high in (
-            ("threshold", 0, 254),
-            ("area_min", 1, 50_000_000),
-            ("merge_distance", 0, 1_000),
-            ("shift_max", 0, 8),
-            ("picture_side_max", 64, 8_192),
-        ):
+        for name, (low, high) in RANGES.items():
             if not low <= getattr(self, name) <= high:
                 raise ValueError(f"{name} is from {low} to {high}")
-        for name, allowed in (
-            ("noise", ("measure", "none", "tolerate")),
-            ("alignment", ("refuse", "scale", "pad")),
-            ("layout", ("side_by_side", "blended")),
-        ):
+        for name, allowed in CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} is one of {', '.join(allowed)}")

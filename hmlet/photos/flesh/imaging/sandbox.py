@@ -145,6 +145,35 @@ class ForkServer:
             os.waitpid(self._pid, 0)
 
 
+class KeptServer:
+    """A ForkServer that is started where and when it is first needed, and anew when it is gone."""
+
+    def __init__(self, start: Callable[[], ForkServer]) -> None:
+        self._start = start
+        self._server: ForkServer | None = None
+
+    def is_ours(self) -> bool:
+        """Whether this process has started it; one that is forked later has its parent's."""
+        return self._server is not None and self._server.owner == os.getpid()
+
+    def sandbox(self) -> Sandbox:
+        """A child that waits for its file."""
+        if self._server is None or not self.is_ours():
+            self._server = self._start()
+        try:
+            return self._server.sandbox()
+        except OSError:
+            self._server.close()
+            self._server = self._start()
+            return self._server.sandbox()
+
+    def close(self) -> None:
+        """End it, if there is one. May be called again, and it may be asked for a child again."""
+        if self._server is not None and self.is_ours():
+            self._server.close()
+        self._server = None
+
+
 def _serve(asked: socket.socket, work: Work, rehearse: Callable[[], object] | None, limits: Limits) -> NoReturn:
     """Fork a child for each request, tell its end, and end with whoever asks."""
     children: dict[int, int] = {}

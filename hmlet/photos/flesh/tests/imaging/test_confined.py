@@ -23,10 +23,10 @@ WANTED = (
 @pytest.fixture(autouse=True)
 def no_child_left() -> Iterator[None]:
     yield
-    for left in (confined._standby, confined._server):
-        if left is not None:
-            left.close()
-    confined._standby = confined._server = None
+    if confined._standby is not None:
+        confined._standby.close()
+    confined._standby = None
+    confined._server.close()
 
 
 def made(content: bytes, **options: Any) -> Any:
@@ -81,8 +81,9 @@ def test_the_waiting_child_is_used_and_another_waits_afterwards() -> None:
 
 def test_a_server_that_died_is_started_again() -> None:
     stand_by()
-    assert confined._server is not None
-    os.kill(confined._server._pid, signal.SIGKILL)
+    server = confined._server._server
+    assert server is not None
+    os.kill(server._pid, signal.SIGKILL)
     content = encoded(100, 100)
     assert made(content).source_width == 100
     assert made(content).source_width == 100
