@@ -34,6 +34,10 @@ class HmletEnv(StageEnv):
     """How many jobs that nobody waits for run at once, over all workers."""
     thumbnails_kept_hours: int = 24
     """How long an image that became no photo is kept, and its thumbnail."""
+    diffs_kept: bool = False
+    """Whether comparisons are kept that do not say so."""
+    diffs_kept_hours: int = 24
+    """How long one that is not kept is there, and the files of any."""
 
     login_window_s: int = 900
     login_failures_max: int = 10

@@ -145,6 +145,8 @@ def _settings(env: HostEnv) -> dict[str, str]:
         "JOBS_KEPT_DAYS": str(env.jobs_kept_days),
         "JOBS_BACKGROUND_AT_ONCE": str(env.jobs_background_at_once),
         "THUMBNAILS_KEPT_HOURS": str(env.thumbnails_kept_hours),
+        "DIFFS_KEEP": str(int(env.diffs_kept)),
+        "DIFFS_KEPT_HOURS": str(env.diffs_kept_hours),
         "LOGIN_WINDOW_S": str(env.login_window_s),
         "LOGIN_FAILURES_MAX": str(env.login_failures_max),
         "LOGIN_FAILURES_OF_ADDRESS_MAX": str(env.login_failures_of_address_max),

@@ -111,6 +111,7 @@ def _releases(env: HmletClusterEnv) -> Iterable[Release]:
             "photoMaxBytes": env.photo_max_bytes,
             "jobs": {"keptDays": env.jobs_kept_days, "backgroundAtOnce": env.jobs_background_at_once},
             "thumbnails": {"keptHours": env.thumbnails_kept_hours},
+            "diffs": {"kept": env.diffs_kept, "keptHours": env.diffs_kept_hours},
             "logins": {
                 "windowSeconds": env.login_window_s,
                 "failures": env.login_failures_max,

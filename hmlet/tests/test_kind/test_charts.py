@@ -489,9 +489,19 @@ def test_limits_and_times_go_from_the_stages_fields_into_settings() -> None:
     }
     assert settings["jobs"] == {"keptDays": 30, "backgroundAtOnce": 1}
     assert settings["thumbnails"] == {"keptHours": 24}
-    changes = {"logins.failures": 7, "logins.failuresOfAccount": 0, "jobs.keptDays": 3, "thumbnails.keptHours": 5}
+    assert settings["diffs"] == {"kept": False, "keptHours": 24}
+    changes = {
+        "logins.failures": 7,
+        "logins.failuresOfAccount": 0,
+        "jobs.keptDays": 3,
+        "thumbnails.keptHours": 5,
+        "diffs.kept": True,
+        "diffs.keptHours": 6,
+    }
     told = _settings("test", {**changes, "jobs.backgroundAtOnce": 4, "trustedProxies": ["edge", "10.0.0.0/8"]})
-    assert {name: told[name] for name in told if name.startswith(("LOGIN", "JOBS", "THUMBNAILS", "TRUSTED"))} == {
+    assert {
+        name: told[name] for name in told if name.startswith(("LOGIN", "JOBS", "THUMBNAILS", "DIFFS", "TRUSTED"))
+    } == {
         "LOGIN_WINDOW_S": "900",
         "LOGIN_FAILURES_MAX": "7",
         "LOGIN_FAILURES_OF_ADDRESS_MAX": "1000",
@@ -499,6 +509,8 @@ def test_limits_and_times_go_from_the_stages_fields_into_settings() -> None:
         "JOBS_KEPT_DAYS": "3",
         "JOBS_BACKGROUND_AT_ONCE": "4",
         "THUMBNAILS_KEPT_HOURS": "5",
+        "DIFFS_KEEP": "1",
+        "DIFFS_KEPT_HOURS": "6",
         "TRUSTED_PROXIES": "edge 10.0.0.0/8",
     }
 

@@ -67,6 +67,8 @@ capabilities: {drop: [ALL]}
 - {name: JOBS_KEPT_DAYS, value: {{ $values.jobs.keptDays | int | quote }}}
 - {name: JOBS_BACKGROUND_AT_ONCE, value: {{ $values.jobs.backgroundAtOnce | int | quote }}}
 - {name: THUMBNAILS_KEPT_HOURS, value: {{ $values.thumbnails.keptHours | int | quote }}}
+- {name: DIFFS_KEEP, value: {{ ternary "1" "0" $values.diffs.kept | quote }}}
+- {name: DIFFS_KEPT_HOURS, value: {{ $values.diffs.keptHours | int | quote }}}
 - {name: LOGIN_WINDOW_S, value: {{ $values.logins.windowSeconds | int | quote }}}
 - {name: LOGIN_FAILURES_MAX, value: {{ $values.logins.failures | int | quote }}}
 - {name: LOGIN_FAILURES_OF_ADDRESS_MAX, value: {{ $values.logins.failuresOfAddress | int | quote }}}

@@ -18,6 +18,8 @@ PHOTO_QUOTA_BYTES = env.integer("PHOTO_QUOTA_BYTES", 50 * 1024 * 1024 * 1024)
 JOBS_KEPT_DAYS = env.integer("JOBS_KEPT_DAYS", 30)
 JOBS_BACKGROUND_AT_ONCE = env.integer("JOBS_BACKGROUND_AT_ONCE", 1)
 THUMBNAILS_KEPT_HOURS = env.integer("THUMBNAILS_KEPT_HOURS", 24)
+DIFFS_KEEP = env.integer("DIFFS_KEEP", 0) == 1
+DIFFS_KEPT_HOURS = env.integer("DIFFS_KEPT_HOURS", 24)
 LOG_LEVEL = env.text("LOG_LEVEL", "INFO").upper()
 LOG_FORMAT = env.choice("LOG_FORMAT", ("line", "json"), "line")
 
@@ -50,6 +52,7 @@ INSTALLED_APPS = [
     "uploads",
     "gallery",
     "thumbnails",
+    "diffs",
 ]
 
 MIDDLEWARE = [
@@ -197,6 +200,7 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {"StateEnum": "jobs.models.Job.State", "DiffStateEnum": "diffs.models.Diff.State"},
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "ops.schema.errors_everywhere"],
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "SWAGGER_UI_DIST": "SIDECAR",
@@ -258,6 +262,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep jobs": {"task": "jobs.sweep", "schedule": 3600, "options": {"expires": 3600}},
     "sweep thumbnails": {"task": "thumbnails.sweep", "schedule": 600, "options": {"expires": 600}},
     "count what users hold": {"task": "gallery.usages_correct", "schedule": 3600, "options": {"expires": 3600}},
+    "sweep comparisons": {"task": "diffs.sweep", "schedule": 600, "options": {"expires": 600}},
     "forget unfinished uploads": {"task": "uploads.sweep", "schedule": 600, "options": {"expires": 600}},
     "forget who was signed in": {"task": "access.sweep", "schedule": 3600, "options": {"expires": 3600}},
     "forget old idempotency keys": {"task": "idempotency.sweep", "schedule": 3600, "options": {"expires": 3600}},

@@ -22,6 +22,7 @@ urlpatterns = [
     path("api/v1/", include("gallery.api.urls")),
     path("api/v1/", include("jobs.api.urls")),
     path("api/v1/", include("thumbnails.api.urls")),
+    path("api/v1/", include("diffs.api.urls")),
     path("admin/", admin.site.urls),
     path("status/", status, name="status"),
     path("healthcheck", status),

@@ -16,6 +16,7 @@ class Kind(models.TextChoices):
     THUMBNAIL = "thumbnail"
     RENDITIONS = "renditions"
     FILE_THUMBNAIL = "file_thumbnail", "Thumbnail of a file"
+    DIFF = "diff", "Comparison"
     PURGE = "purge"
 
 

@@ -181,5 +181,5 @@ def test_statements_and_listings_do_not_grow_with_what_is_whole(
     for width in range(20, 26):
         post(encoded(width, 20))
     work_off()
-    with django_assert_max_num_queries(2 * 2 * 256 + 10):
+    with django_assert_max_num_queries(2 * 3 * 256 + 10):
         assert run()[0] == 0

@@ -135,6 +135,7 @@ def test_the_schema_names_every_endpoint(client: Client) -> None:
     wanted |= {"/api/v1/photos/", "/api/v1/photos/{id}/"}
     wanted |= {f"/api/v1/photos/uploads/{rest}" for rest in ("", "{id}/", "{id}/parts/", "{id}/finalise/")}
     wanted |= {"/api/v1/photos/batch/", "/api/v1/tags/", "/api/v1/thumbnails/"}
+    wanted |= {"/api/v1/diffs/", "/api/v1/diffs/{id}/"}
     wanted |= {f"/api/v1/jobs/{rest}" for rest in ("", "{id}/", "{id}/retry/", "{id}/cancel/", "{id}/thumbnail/")}
     assert set(schema["paths"]) - {"/api/v1/schema/"} == wanted
 
