@@ -106,6 +106,12 @@ class Fields:
             return self._wrong(name, "a whole number")
         return value
 
+    def number(self, name: str) -> float:
+        value = self._required(name)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return self._wrong(name, "a number")
+        return float(value)
+
     def moment_or_none(self, name: str) -> datetime | None:
         """An aware datetime from ISO 8601 with an offset."""
         text = self.text_or_none(name)

@@ -16,10 +16,13 @@
      │    └── ServerError      5xx
      ├── NoThumbnail           the photo has none of that size, or none yet
      ├── PhotoFailed           the photo was stored, its thumbnails could not be made: ``photo.failure``
+     ├── NoPicture             the comparison has no annotated picture, or none yet
      ├── JobFailed             the job failed or was cancelled: ``job.failure``
+     ├── DiffFailed            the two images could not be compared: ``diff.failure``
      └── WaitTimedOut          not there in the time given; it may come yet: ``timeout_s``
           ├── PhotoNotReady    ``photo``
-          └── JobNotDone       ``job``
+          ├── JobNotDone       ``job``
+          └── DiffNotDone      ``diff``
 
 ``error.transient`` says whether the same call may succeed later. Messages never hold a password, a token or the query
 of a signed URL, and exceptions of requests are not chained, because theirs do.
@@ -31,6 +34,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ht.api_clients.diffs import Diff
     from ht.api_clients.jobs import Job
     from ht.api_clients.photo import Photo
 
@@ -166,12 +170,34 @@ class JobFailed(HtError):
         return f"Job {self.job.id} {self.job.state}: {self.job.failure or 'the server gives no reason'}"
 
 
+class NoPicture(HtError):
+    """The comparison has no annotated picture: it is not done, or it failed."""
+
+    def __init__(self, diff: Diff) -> None:
+        super().__init__(diff)
+        self.diff = diff
+
+    def __str__(self) -> str:
+        return f"Comparison {self.diff.id} has no picture: it is {self.diff.state}"
+
+
+class DiffFailed(HtError):
+    """The two images could not be compared; ``diff.failure`` says why."""
+
+    def __init__(self, diff: Diff) -> None:
+        super().__init__(diff)
+        self.diff = diff
+
+    def __str__(self) -> str:
+        return f"Comparison {self.diff.id} failed: {self.diff.failure or 'the server gives no reason'}"
+
+
 class WaitTimedOut(HtError):
     """Not there after ``timeout_s`` seconds. Wait longer, or look whether the workers run."""
 
     transient = True
 
-    def __init__(self, awaited: Photo | Job, timeout_s: float) -> None:
+    def __init__(self, awaited: Photo | Job | Diff, timeout_s: float) -> None:
         super().__init__(awaited, timeout_s)
         self.timeout_s = timeout_s
 
@@ -196,6 +222,17 @@ class JobNotDone(WaitTimedOut):
 
     def __str__(self) -> str:
         return f"Job {self.job.id} is still {self.job.state} after {self.timeout_s:g} s"
+
+
+class DiffNotDone(WaitTimedOut):
+    """``diff`` as it was then."""
+
+    def __init__(self, diff: Diff, timeout_s: float) -> None:
+        super().__init__(diff, timeout_s)
+        self.diff = diff
+
+    def __str__(self) -> str:
+        return f"Comparison {self.diff.id} is still {self.diff.state} after {self.timeout_s:g} s"
 
 
 _BY_STATUS: dict[int, type[ApiError]] = {

@@ -7,7 +7,8 @@ import mimetypes
 import os
 import secrets
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,25 +62,30 @@ def opened_image(image: Image | None) -> Iterator[FilePart]:
 class MultipartBody:
     """A body for requests: it has a length, is read piecewise, and can be rewound to be sent again.
 
-    ``fields`` come first, so that a server knows them before the file arrives. Raises Unsendable for text that is not
-    Unicode (lone surrogates, as in the name of a file that is not UTF-8).
+    ``fields``, which may come several times, are first, so that a server knows them before the ``files`` arrive. Raises
+    Unsendable for text that is not Unicode (lone surrogates, as in the name of a file that is not UTF-8).
     """
 
     def __init__(
         self,
-        fields: Mapping[str, str],
+        fields: Iterable[tuple[str, str]],
         *,
-        file_field: str,
-        file: FilePart,
+        files: Mapping[str, FilePart],
         boundary: str | None = None,
         progress: Progress | None = None,
     ) -> None:
         self._boundary = boundary or secrets.token_hex(16)
-        self._file = file
         self._progress = progress
-        self._head = io.BytesIO(self._encoded_head(fields, file_field))
-        self._tail = io.BytesIO(f"\r\n--{self._boundary}--\r\n".encode())
-        self._length = len(self._head.getbuffer()) + file.size + len(self._tail.getbuffer())
+        self._pieces: list[_Text | _File] = []
+        text = "".join(
+            f'--{self._boundary}\r\nContent-Disposition: form-data; name="{quoted(name)}"\r\n\r\n{value}\r\n'
+            for name, value in fields
+        )
+        for name, file in files.items():
+            self._pieces += [_Text(text + self._head_of(name, file)), _File(file)]
+            text = "\r\n"
+        self._pieces.append(_Text(f"{text}--{self._boundary}--\r\n"))
+        self._length = sum(piece.size for piece in self._pieces)
         self.rewind()
 
     @property
@@ -94,19 +100,21 @@ class MultipartBody:
             yield chunk
 
     def rewind(self) -> None:
-        """Makes the next read start from the beginning; raises Unsendable when the file has become unreadable."""
-        self._head.seek(0)
-        self._tail.seek(0)
-        self._file_left = self._file.size
+        """Makes the next read start from the beginning; raises Unsendable when a file has become unreadable."""
+        self._left = deque(self._pieces)
         self._sent = 0
-        with readable():
-            self._file.stream.seek(self._file.start)
+        for piece in self._pieces:
+            piece.rewind()
 
     def read(self, size: int = -1) -> bytes:
-        """At most ``size`` bytes, all that is left when negative; raises Unsendable when the file is cut meanwhile."""
+        """At most ``size`` bytes, all that is left when negative; raises Unsendable when a file is cut meanwhile."""
         wanted = self._length - self._sent if size < 0 else size
         chunks: list[bytes] = []
-        while wanted > 0 and (chunk := self._next_chunk(wanted)):
+        while wanted > 0 and self._left:
+            chunk = self._left[0].read(wanted)
+            if not chunk:
+                self._left.popleft()
+                continue
             chunks.append(chunk)
             wanted -= len(chunk)
             self._sent += len(chunk)
@@ -114,34 +122,54 @@ class MultipartBody:
             self._progress(self._sent, self._length)
         return b"".join(chunks)
 
-    def _next_chunk(self, size: int) -> bytes:
-        if chunk := self._head.read(size):
-            return chunk
-        if self._file_left == 0:
-            return self._tail.read(size)
+    def _head_of(self, name: str, file: FilePart) -> str:
+        content_type = mimetypes.guess_type(file.filename)[0] or "application/octet-stream"
+        return (
+            f'--{self._boundary}\r\nContent-Disposition: form-data; name="{quoted(name)}"; '
+            f'filename="{quoted(file.filename)}"\r\nContent-Type: {content_type}\r\n\r\n'
+        )
+
+
+class _Text:
+    """What stands between files."""
+
+    def __init__(self, text: str) -> None:
+        try:
+            self._stream = io.BytesIO(text.encode())
+        except UnicodeEncodeError:
+            raise Unsendable("A field of the form holds text that is not Unicode (a lone surrogate)") from None
+        self.size = len(self._stream.getbuffer())
+
+    def rewind(self) -> None:
+        self._stream.seek(0)
+
+    def read(self, size: int) -> bytes:
+        return self._stream.read(size)
+
+
+class _File:
+    """As many bytes of a file as it had when it was opened."""
+
+    def __init__(self, part: FilePart) -> None:
+        self._part = part
+        self._left = self.size = part.size
+
+    def rewind(self) -> None:
+        self._left = self.size
         with readable():
-            chunk = self._file.stream.read(min(size, self._file_left))
+            self._part.stream.seek(self._part.start)
+
+    def read(self, size: int) -> bytes:
+        if self._left == 0:
+            return b""
+        with readable():
+            chunk = self._part.stream.read(min(size, self._left))
         if not isinstance(chunk, bytes):
             raise Unsendable("The image is a file opened in text mode: open it in binary mode ('rb')")
         if not chunk:
-            raise Unsendable(f"{self._file.filename!r} lost {self._file_left} bytes while it was being sent")
-        self._file_left -= len(chunk)
+            raise Unsendable(f"{self._part.filename!r} lost {self._left} bytes while it was being sent")
+        self._left -= len(chunk)
         return chunk
-
-    def _encoded_head(self, fields: Mapping[str, str], file_field: str) -> bytes:
-        content_type = mimetypes.guess_type(self._file.filename)[0] or "application/octet-stream"
-        parts = [
-            f'--{self._boundary}\r\nContent-Disposition: form-data; name="{quoted(name)}"\r\n\r\n{value}\r\n'
-            for name, value in fields.items()
-        ]
-        parts.append(
-            f'--{self._boundary}\r\nContent-Disposition: form-data; name="{quoted(file_field)}"; '
-            f'filename="{quoted(self._file.filename)}"\r\nContent-Type: {content_type}\r\n\r\n'
-        )
-        try:
-            return "".join(parts).encode()
-        except UnicodeEncodeError:
-            raise Unsendable("A field of the photo holds text that is not Unicode (a lone surrogate)") from None
 
 
 def quoted(name: str) -> str:

@@ -61,7 +61,7 @@ def file_part(content: bytes, filename: str = "a.png") -> FilePart:
     sizes=st.lists(st.integers(1, 700), min_size=1),
 )
 def test_what_is_sent_is_read_back(fields: dict[str, str], content: bytes, filename: str, sizes: list[int]) -> None:
-    body = MultipartBody(fields, file_field="image", file=file_part(content, filename))
+    body = MultipartBody(fields.items(), files={"image": file_part(content, filename)})
     pieces: list[bytes] = []
     while piece := body.read(sizes[len(pieces) % len(sizes)]):
         assert len(piece) <= sizes[len(pieces) % len(sizes)]
@@ -81,7 +81,7 @@ def test_what_is_sent_is_read_back(fields: dict[str, str], content: bytes, filen
 
 @given(fields=st.dictionaries(st.sampled_from(["name", "caption"]), TEXT), content=st.binary(max_size=2000))
 def test_the_standard_library_reads_it(fields: dict[str, str], content: bytes) -> None:
-    body = MultipartBody(fields, file_field="image", file=file_part(content, "sunrise.png"))
+    body = MultipartBody(fields.items(), files={"image": file_part(content, "sunrise.png")})
     *texts, image = parsed(body.content_type, body.read())
     assert [(name, payload.decode()) for name, _, payload in texts] == list(fields.items())
     assert image == ("image", "sunrise.png", content)
@@ -105,7 +105,7 @@ def test_no_file_name_ends_its_string_or_line(filename: str) -> None:
     ],
 )
 def test_a_file_name_is_encoded(filename: str, header: str) -> None:
-    body = MultipartBody({}, file_field="image", file=file_part(b"", filename))
+    body = MultipartBody([], files={"image": file_part(b"", filename)})
     [(head, _)] = split(body, body.read())
     assert head.decode().endswith(header)
 
@@ -117,7 +117,7 @@ def test_the_name_of_a_file_object_is_its_files(tmp_path: Path) -> None:
         file.seek(4)
         with opened_image(file) as part:
             assert (part.filename, part.start, part.size) == ("sunrise.png", 4, 6)
-            body = MultipartBody({}, file_field="image", file=part)
+            body = MultipartBody([], files={"image": part})
             assert b"\r\n\r\n456789\r\n--" in body.read()
 
 
@@ -125,7 +125,7 @@ def test_a_file_that_shrinks_while_it_is_sent_is_told(tmp_path: Path) -> None:
     path = tmp_path / "sunrise.png"
     path.write_bytes(bytes(300_000))
     with opened_image(path) as part:
-        body = MultipartBody({}, file_field="image", file=part)
+        body = MultipartBody([], files={"image": part})
         body.read(1000)
         os.truncate(path, 10_000)
         with pytest.raises(Unsendable, match="lost"):
@@ -136,7 +136,7 @@ def test_a_file_that_grows_while_it_is_sent_is_sent_as_it_was(tmp_path: Path) ->
     path = tmp_path / "sunrise.png"
     path.write_bytes(b"x" * 1000)
     with opened_image(path) as part:
-        body = MultipartBody({}, file_field="image", file=part)
+        body = MultipartBody([], files={"image": part})
         with path.open("ab") as file:
             file.write(b"more")
         assert len(body.read()) == len(body)

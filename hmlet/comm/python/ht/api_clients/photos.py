@@ -25,6 +25,7 @@ from ht.answers import Fields, Json
 from ht.api_clients.batch import ITEMS_MAX, Change, Create, Delete, Edit, Publish, Result, Unpublish
 from ht.api_clients.batch import PATH as BATCH_PATH
 from ht.api_clients.batch import WORK_S as BATCH_WORK_S
+from ht.api_clients.diffs import Diffs
 from ht.api_clients.jobs import Jobs
 from ht.api_clients.photo import PATH, Failure, Photo, PhotoId, path_of, texts_of
 from ht.api_clients.tags import Tag, Tags
@@ -284,7 +285,7 @@ class Photos:
     ) -> Photo:
         texts = {name: _form_value(value) for name, value in values.items()}
         with opened_image(image) as file:
-            body = MultipartBody(texts, file_field="image", file=file, progress=progress)
+            body = MultipartBody(texts.items(), files={"image": file}, progress=progress)
             answer = self._connection.request(
                 method, path, body=body, headers=_prefer(wait_s), wait_s=wait_s or 0, key=key
             )
@@ -355,6 +356,7 @@ class PhotosApiClient:
         self.tags = Tags(self._connection)
         self.jobs = Jobs(self._connection)
         self.thumbnails = Thumbnails(self._connection)
+        self.diffs = Diffs(self._connection)
 
     def __repr__(self) -> str:
         return f"PhotosApiClient({self._connection.base_url!r}, username={self._username!r})"

@@ -29,5 +29,5 @@ class Thumbnails:
         """
         fields = {} if box is None else {"box": f"{box[0]}x{box[1]}"}
         with opened_image(image) as file:
-            body = MultipartBody(fields, file_field="image", file=file, progress=progress)
+            body = MultipartBody(fields.items(), files={"image": file}, progress=progress)
             return Job.from_json(self._connection.request("POST", PATH, body=body))

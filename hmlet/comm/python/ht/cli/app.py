@@ -7,13 +7,14 @@ from typing import Annotated
 import typer
 
 from ht import __version__
-from ht.cli import jobs, photos
+from ht.cli import diff, jobs, photos
 from ht.cli.commands import new_app
 from ht.cli.session import Session
 
 app = new_app("Photos of a hmlet platform, from the command line.")
 app.add_typer(photos.app, name="photos")
 app.add_typer(jobs.app, name="jobs")
+app.command()(diff.diff)
 
 
 def _version(wanted: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from ht.api_clients.photos import Photo, PhotosApiClient
 from ht.cli.entry import told
 from ht.cli.output import Progress
+from ht.cli.whole_files import write_whole
 from ht.errors import ApiError, NoThumbnail, NotSignedIn
 
 NAME_MAX_BYTES = 120
@@ -59,7 +59,7 @@ def _downloaded(client: PhotosApiClient, photo: Photo, wanted: Wanted) -> Outcom
         except (ApiError, NoThumbnail) as failure:
             result, error = "failed", told(failure)
         else:
-            _write(file, content)
+            write_whole(file, content)
             result = "downloaded"
     return Outcome(photo=str(photo.id), name=photo.name, file=file, result=result, error=error)
 
@@ -74,13 +74,3 @@ def file_name(photo: Photo, size: str, image_format: str) -> str:
     name = "".join(signs).encode(errors="replace")[:NAME_MAX_BYTES].decode(errors="ignore").lstrip(".").strip()
     ending = {"jpeg": "jpg"}.get(image_format, image_format)
     return f"{name}-{photo.id}-{size}.{ending}" if name else f"{photo.id}-{size}.{ending}"
-
-
-def _write(file: Path, content: bytes) -> None:
-    half = file.with_name(f".{os.getpid()}.{os.urandom(8).hex()}.part")
-    try:
-        with half.open("xb") as stream:
-            stream.write(content)
-        half.replace(file)
-    finally:
-        half.unlink(missing_ok=True)
