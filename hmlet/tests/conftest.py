@@ -16,21 +16,21 @@ from hmlet.tests.accounts import Account, Accounts
 from hmlet.tests.web import Web, web_of
 from hmlet.users import remove_users
 
-shell_env = env_fixture(HmletEnv, opener="hmlet/shell.py host")
+env = env_fixture(HmletEnv, opener="hmlet/shell.py host")
 
 
 @pytest.fixture(scope="session")
-def env(shell_env: HmletEnv) -> Iterator[HmletEnv]:
-    """The stage of this shell. Whatever speaks TLS in these tests trusts its own authority, where it has one."""
+def trusting(env: HmletEnv) -> Iterator[None]:
+    """Whatever speaks TLS in these tests trusts the stage's own authority, where it has one, and no other."""
     with pytest.MonkeyPatch.context() as patch:
-        for variable in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
-            if shell_env.ca_file:
-                patch.setenv(variable, shell_env.ca_file)
-        yield shell_env
+        if env.ca_file:
+            for variable in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
+                patch.setenv(variable, env.ca_file)
+        yield
 
 
 @pytest.fixture(scope="session")
-def stage(env: HmletEnv) -> Stage:
+def stage(env: HmletEnv, trusting: None) -> Stage:
     """The stage of this shell, for what the API has no way to do."""
     return open_stage(PROJECT, env, say=print)
 
@@ -76,7 +76,7 @@ def stranger(stranger_account: Account) -> PhotosApiClient:
 
 
 @pytest.fixture
-def anonymous(env: HmletEnv) -> Iterator[PhotosApiClient]:
+def anonymous(env: HmletEnv, trusting: None) -> Iterator[PhotosApiClient]:
     """A client of nobody."""
     with PhotosApiClient(env.web_url) as client:
         yield client
@@ -90,7 +90,7 @@ def web(env: HmletEnv, account: Account) -> Iterator[Web]:
 
 
 @pytest.fixture
-def anonymous_web(env: HmletEnv) -> Iterator[Web]:
+def anonymous_web(env: HmletEnv, trusting: None) -> Iterator[Web]:
     """Plain HTTP as nobody."""
     with web_of(env) as session:
         yield session

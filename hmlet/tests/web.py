@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 from urllib.parse import urljoin
 
@@ -18,6 +19,7 @@ class Web(requests.Session):
         super().__init__()
         self.base_url = base_url
         self.trust_env = False
+        self.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
         if token:
             self.headers["Authorization"] = f"Bearer {token}"
 
