@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from hmlet.env_comm import HmletEnv
 from hmlet.tests.accounts import Account
 from hmlet.tests.chromium import undecoded_images
-from hmlet.tests.pictures import photo_bytes
+from hmlet.tests.pictures import landscape, photo_bytes, png
 
 
 @pytest.fixture
@@ -104,3 +104,20 @@ def test_the_list_of_jobs_shows_their_states_and_filters_by_them(
     admin.locator("#result_list tbody th a").first.click()
     expect(admin.locator(".field-kind")).to_contain_text("Thumbnail")
     expect(admin.locator("#content")).not_to_contain_text("payload")
+
+
+def test_a_comparisons_page_shows_the_picture_and_what_changed(admin: Page, env: HmletEnv, account: Account) -> None:
+    before = landscape(44, (800, 600))
+    after = before.copy()
+    after.paste((240, 30, 60), (300, 200, 420, 280))
+    asked = account.client.diffs.create(png(before), png(after), keep=True)
+    diff = account.client.diffs.wait_until_done(asked)
+    admin.goto(f"{env.admin_url}diffs/diff/?q={account.name}")
+    expect(admin.locator("#result_list tbody tr")).to_have_count(1)
+    expect(admin.locator("#result_list tbody")).to_contain_text("1 region, 2.000% of the pixels")
+    admin.locator("#result_list tbody a", has_text=diff.id).click()
+    image = admin.locator(".field-picture img")
+    expect(image).to_have_js_property("naturalWidth", 1608)
+    assert undecoded_images(admin) == []
+    expect(admin.locator(".field-regions_listed")).to_contain_text("120×80 at 300,200")
+    expect(admin.locator(".field-work a")).to_contain_text("Comparison: done")

@@ -18,8 +18,8 @@ from diffs.selectors import diffs_with_sides, picture_url
 from diffs.services import diff_delete
 
 REGIONS_SHOWN = 50
-WIDTH_SHOWN = 1000
-"""Of the picture, in pixels of the page."""
+WIDTH_SHOWN = 700
+"""Of the picture, in pixels of the page; more is cut off beside the menu of a screen of 1280."""
 
 
 class ChangedFilter(admin.SimpleListFilter):
