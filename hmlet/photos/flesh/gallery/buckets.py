@@ -23,6 +23,8 @@ from django.utils.http import content_disposition_header
 from storages.backends.s3 import S3Storage
 from uploads.staging import Sink, StoredPart
 
+from gallery.signing import UrlSigner
+
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.literals import ServerSideEncryptionType
@@ -85,23 +87,6 @@ class ShownBucket(Bucket, Protocol):
     """A bucket whose objects people may look at."""
 
     def signed_url(self, key: str, content_type: str, *, save_as: str | None = None) -> str: ...
-
-
-class WindowedAuth(S3SigV4QueryAuth):
-    """Signs for the start of the current window rather than for now, so that a URL stays the same for a while: browsers
-    and proxies cache by it."""
-
-    def __init__(self, credentials: Credentials, region: str, moment: datetime) -> None:
-        super().__init__(credentials, "s3", region, expires=int(URL_LIFE.total_seconds()))
-        self._timestamp = moment.strftime("%Y%m%dT%H%M%SZ")
-
-    def add_auth(self, request: AWSRequest) -> None:
-        """The parent's steps, with our time."""
-        request.context["timestamp"] = self._timestamp
-        self._modify_request_before_signing(request)  # type: ignore[attr-defined]
-        canonical = self.canonical_request(request)
-        signature = self.signature(self.string_to_sign(request, canonical), request)
-        self._inject_signature_to_request(request, signature)  # type: ignore[attr-defined]
 
 
 @contextlib.contextmanager
@@ -233,23 +218,10 @@ class PrivateBucket(S3Storage):  # type: ignore[misc]
             arguments["SSEKMSKeyId"] = self.encryption_key
         return arguments
 
-    def _credentials(self) -> Credentials:
-        return Credentials(self.access_key, self.secret_key)
-
-    def _signed(
-        self,
-        auth: S3SigV4QueryAuth,
-        method: str,
-        key: str,
-        *,
-        params: Mapping[str, str],
-        headers: Mapping[str, str] | None = None,
-    ) -> str:
-        """An object's URL as people reach it, with a signature. Computed here, without asking the server."""
-        url = f"{self.public_endpoint_url or self.endpoint_url}/{self.bucket_name}/{quote(key)}"
-        request = AWSRequest(method=method, url=url, headers=dict(headers or {}), params=dict(params))
-        auth.add_auth(request)
-        return str(request.url)
+    @property
+    def _public_url(self) -> str:
+        """The bucket's, as people reach it."""
+        return f"{self.public_endpoint_url or self.endpoint_url}/{self.bucket_name}"
 
     def _save(self, name: str, content: "File[bytes]") -> str:
         self.write(name, cast(IO[bytes], content), "application/octet-stream")
@@ -273,8 +245,12 @@ class OriginalsBucket(PrivateBucket):
 
     def signed_put(self, key: str, *, headers: Mapping[str, str], query: Mapping[str, str], life: timedelta) -> str:
         """A URL under which anyone may put a body with exactly these headers. Computed here, without the server."""
-        auth = S3SigV4QueryAuth(self._credentials(), "s3", self.region_name, expires=int(life.total_seconds()))
-        return self._signed(auth, "PUT", key, params=query, headers=headers)
+        keys = Credentials(self.access_key, self.secret_key)
+        auth = S3SigV4QueryAuth(keys, "s3", self.region_name, expires=int(life.total_seconds()))
+        url = f"{self._public_url}/{quote(key)}"
+        request = AWSRequest(method="PUT", url=url, headers=dict(headers), params=dict(query))
+        auth.add_auth(request)
+        return str(request.url)
 
     def parts_begin(self, key: str, content_type: str) -> str:
         """The id of a new upload in parts, each with its SHA-256."""
@@ -318,6 +294,8 @@ class OriginalsBucket(PrivateBucket):
 class ThumbnailsBucket(PrivateBucket):
     """Given out by signed URL."""
 
+    _signer: UrlSigner | None = None
+
     def signed_url(self, key: str, content_type: str, *, save_as: str | None = None) -> str:
         """A URL under which anyone may get the object for up to an hour. Computed here, without asking the server.
 
@@ -326,8 +304,23 @@ class ThumbnailsBucket(PrivateBucket):
         params = {"response-content-type": content_type}
         if save_as:
             params["response-content-disposition"] = content_disposition_header(True, save_as) or "attachment"
-        auth = WindowedAuth(self._credentials(), self.region_name, window_start(datetime.now(UTC)))
-        return self._signed(auth, "GET", key, params=params)
+        return self._signer_now().signed(key, params)
+
+    def _signer_now(self) -> UrlSigner:
+        """Signs for the start of the current window rather than for now, so that a URL stays the same for a while:
+        browsers and proxies cache by it."""
+        moment = window_start(datetime.now(UTC))
+        signer = self._signer
+        if signer is None or signer.moment != moment:
+            signer = self._signer = UrlSigner(
+                self._public_url,
+                access_key=self.access_key,
+                secret_key=self.secret_key,
+                region=self.region_name,
+                moment=moment,
+                life=URL_LIFE,
+            )
+        return signer
 
 
 def originals() -> Bucket:

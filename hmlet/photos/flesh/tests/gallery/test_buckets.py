@@ -11,13 +11,19 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
+from urllib.parse import parse_qs, quote, urlsplit
 
+import botocore.auth
 import pytest
 import urllib3
+from botocore.auth import S3SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError
 from django.utils import timezone
 from gallery import buckets
 from gallery.buckets import OriginalsBucket, ThumbnailsBucket, window_start
+from gallery.signing import UrlSigner
 
 KEYS = {
     "access_key": "unit-test-access-key-0001",
@@ -127,6 +133,31 @@ def test_a_url_names_the_public_endpoint() -> None:
         **KEYS, endpoint_url="http://inside:9000", public_endpoint_url="https://photos.example", bucket_name="shown"
     )
     assert bucket.signed_url("a.jpg", "image/jpeg").startswith("https://photos.example/shown/a.jpg?")
+
+
+@pytest.mark.parametrize("key", ["aa/b.jpg", "ä b+c~.jpg", "a%2fb/c&d=e"])
+@pytest.mark.parametrize("saved", ["", 'Zürich – "my" photo.jpg'])
+def test_a_url_is_signed_as_botocore_signs_it(monkeypatch: pytest.MonkeyPatch, key: str, saved: str) -> None:
+    moment = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
+    params = {"response-content-type": "image/jpeg"}
+    if saved:
+        params["response-content-disposition"] = saved
+    signer = UrlSigner(
+        "https://photos.example:8443/shown",
+        access_key=KEYS["access_key"],
+        secret_key=KEYS["secret_key"],
+        region=KEYS["region_name"],
+        moment=moment,
+        life=timedelta(hours=1),
+    )
+    monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda **_: moment)
+    url = f"https://photos.example:8443/shown/{quote(key)}"
+    request = AWSRequest(method="GET", url=url, headers={}, params=params)
+    credentials = Credentials(KEYS["access_key"], KEYS["secret_key"])
+    S3SigV4QueryAuth(credentials, "s3", KEYS["region_name"], expires=3600).add_auth(request)
+    theirs, ours = urlsplit(str(request.url)), urlsplit(signer.signed(key, params))
+    assert ours._replace(query="") == theirs._replace(query="")
+    assert parse_qs(ours.query) == parse_qs(theirs.query)
 
 
 @pytest.mark.parametrize("bucket_class", [OriginalsBucket, ThumbnailsBucket])
