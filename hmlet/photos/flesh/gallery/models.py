@@ -83,8 +83,9 @@ class Photo(models.Model):
             ),
         )
         indexes = (
-            # Pages go by these: published photos of all or of one, and one's drafts.
-            models.Index(fields=["publish_date", "id"], name="photo_published", condition=Q(draft=False)),
+            # Pages go by these: published photos of all or of one, and one's drafts. The condition is word for word
+            # what pages ask for (ops.pages), or PostgreSQL does not see that the index will do.
+            models.Index(fields=["publish_date", "id"], name="photo_dated", condition=Q(publish_date__isnull=False)),
             models.Index(fields=["owner", "publish_date", "id"], name="photo_of_owner"),
         )
 

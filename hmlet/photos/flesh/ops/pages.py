@@ -44,11 +44,13 @@ class Page(Generic[Row]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """``nullable``: whether there may be rows without a moment."""
+    """``nullable``: whether there may be rows without a moment. ``dateless`` is what is true of those that the list can
+    hold anyway, said again for the sake of an index."""
 
     field: str
     descending: bool
     nullable: bool
+    dateless: Q | None = None
 
 
 def cursor_decode(text: str) -> Cursor:
@@ -136,7 +138,7 @@ def _dated(rows: QuerySet[Row], order: Order, cursor: Cursor | None, *, falling:
 
 def _dateless(rows: QuerySet[Row], order: Order, cursor: Cursor | None, *, falling: bool) -> QuerySet[Row]:
     sign, compare = ("-", "lt") if falling else ("", "gt")
-    rows = rows.filter(**{order.field: None}).order_by(f"{sign}id")
+    rows = rows.filter(order.dateless or Q(), **{order.field: None}).order_by(f"{sign}id")
     if cursor is None or cursor.moment is not None:
         return rows
     return rows.filter(**{f"id__{compare}": cursor.id})

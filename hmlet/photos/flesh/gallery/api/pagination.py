@@ -1,6 +1,8 @@
 """In which order photos are listed."""
 
-from django.db.models import QuerySet
+from dataclasses import replace
+
+from django.db.models import Q, QuerySet
 from ops import page_requests
 from ops.errors import InvalidInput
 from ops.pages import Order, Page
@@ -20,4 +22,6 @@ def page_requested(photos: QuerySet[Photo], request: Request) -> Page[Photo]:
     if ordering not in ORDERINGS:
         message = "Order by publish_date or -publish_date."
         raise InvalidInput(message, errors={"ordering": [message]})
-    return page_requests.page_requested(photos, request, order=ORDERINGS[ordering])
+    # Drafts have no date, and nobody sees those of others.
+    order = replace(ORDERINGS[ordering], dateless=Q(owner_id=request.user.pk))
+    return page_requests.page_requested(photos, request, order=order)

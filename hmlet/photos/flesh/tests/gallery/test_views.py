@@ -11,9 +11,12 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 from gallery import originals, storing
+from gallery.api.serializers import PhotoSerializer
 from gallery.models import Original, Photo, Rendition
 from gallery.renditions import SIZES_BY_KIND
+from gallery.selectors import photo_view, photos_visible
 from jobs.models import Job, OutboxEntry
+from rest_framework.serializers import Serializer
 from rest_framework.test import APIClient
 
 from tests.conftest import client_of
@@ -60,6 +63,23 @@ def test_a_posted_photo_gets_its_thumbnail(post: Any, api: APIClient, work_off: 
     assert photo["publish_date"] is not None
     assert photo["failure"] is None
     assert "image" not in photo
+
+
+@pytest.mark.parametrize("state", ["posted", "ready", "draft", "failed", "duplicate"])
+def test_what_is_shown_is_what_the_documented_fields_say(
+    state: str, post: Any, owner: User, work_off: Any, db: None
+) -> None:
+    content = encoded(640, 480)[:-100] if state == "failed" else encoded(640, 480)
+    post(content, caption="#a", draft=state == "draft")
+    if state != "posted":
+        work_off()
+    if state == "duplicate":
+        post(content, name="again")
+    photo = photos_visible(viewer=owner).latest("created")
+    view = photo_view(photo, viewer=owner)
+    assert (view.failure is not None, view.duplicate_of is not None) == (state == "failed", state == "duplicate")
+    by_fields = Serializer.to_representation(PhotoSerializer(), view)
+    assert PhotoSerializer(view).data == by_fields
 
 
 def test_a_draft_has_no_publish_date_until_published(post: Any, api: APIClient) -> None:
