@@ -5,7 +5,8 @@ from typing import Any, Protocol
 
 from django.db.models import QuerySet
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter
+from drf_spectacular.utils import OpenApiParameter, extend_schema_serializer
+from rest_framework import serializers
 from rest_framework.request import Request
 
 from ops.errors import InvalidInput
@@ -25,6 +26,14 @@ def page_requested(rows: QuerySet[Row], request: Request, *, order: Order) -> Pa
     query = request.query_params
     text = query.get("cursor")
     return page_read(rows, order=order, cursor=cursor_decode(text) if text else None, size=page_size(request))
+
+
+@extend_schema_serializer(many=False)
+class PageSerializer(serializers.Serializer[Any]):
+    """A page on the wire; subclasses add ``results``. The schema would take what a list answers for a bare array."""
+
+    next = serializers.URLField(allow_null=True)
+    previous = serializers.URLField(allow_null=True)
 
 
 class Place(Protocol):

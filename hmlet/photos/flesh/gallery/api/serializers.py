@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ops.page_requests import PageSerializer
 from rest_framework import serializers
 from rest_framework.fields import empty
 
@@ -154,9 +155,7 @@ class PhotoPatchSerializer(_PatchedTexts):
     image = _upload(required=False)
 
 
-class PhotoPageSerializer(serializers.Serializer[Any]):
+class PhotoPageSerializer(PageSerializer):
     """A page of photos and the addresses of its neighbours."""
 
-    next = serializers.URLField(allow_null=True)
-    previous = serializers.URLField(allow_null=True)
     results = PhotoSerializer(many=True)

@@ -4,7 +4,7 @@ from typing import Any
 
 from drf_spectacular.utils import extend_schema
 from ops.api import ErrorSerializer
-from ops.page_requests import PARAMETERS, page_body, page_size
+from ops.page_requests import PARAMETERS, PageSerializer, page_body, page_size
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -19,11 +19,9 @@ class TagSerializer(serializers.Serializer[Any]):
     more = serializers.BooleanField(help_text=f"There are more than {COUNT_MAX}.")
 
 
-class TagPageSerializer(serializers.Serializer[Any]):
+class TagPageSerializer(PageSerializer):
     """A page of tags and the addresses of its neighbours."""
 
-    next = serializers.URLField(allow_null=True)
-    previous = serializers.URLField(allow_null=True)
     results = TagSerializer(many=True)
 
 

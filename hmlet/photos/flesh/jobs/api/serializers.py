@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ops.page_requests import PageSerializer
 from rest_framework import serializers
 from rest_framework.reverse import reverse
 
@@ -88,11 +89,9 @@ class JobSerializer(serializers.Serializer[Any]):
         return {"path": path, **_size(thumbnail)}
 
 
-class JobPageSerializer(serializers.Serializer[Any]):
+class JobPageSerializer(PageSerializer):
     """A page of jobs and the addresses of its neighbours."""
 
-    next = serializers.URLField(allow_null=True)
-    previous = serializers.URLField(allow_null=True)
     results = JobSerializer(many=True)
 
 
