@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any, ClassVar, Protocol, TypedDict, cast
@@ -55,7 +56,7 @@ _NO_KEY = "never-written"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredObject:
-    """What a listing tells of an object."""
+    """What a listing tells of an object. ``written`` is by our clock, whatever the storage's says."""
 
     key: str
     bytes: int
@@ -98,6 +99,15 @@ def _missing_is_not_found(key: str) -> Iterator[None]:
         if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
             raise FileNotFoundError(key) from error
         raise
+
+
+def _clock_ahead(headers: Mapping[str, str]) -> timedelta:
+    """By how much the clock of who sent these is ahead of ours.
+
+    By a slow clock a new object is an old one, and one that no row names yet would be taken for nobody's.
+    """
+    told = headers.get("date")
+    return parsedate_to_datetime(told) - datetime.now(UTC) if told else timedelta()
 
 
 def window_start(now: datetime) -> datetime:
@@ -167,8 +177,9 @@ class PrivateBucket(S3Storage):  # type: ignore[misc]
         """All whose keys begin so, in no order: not every S3 server has one."""
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket_name, Prefix=prefix)
         for page in pages:
+            ahead = _clock_ahead(page["ResponseMetadata"]["HTTPHeaders"])
             for found in page.get("Contents", ()):
-                yield StoredObject(key=found["Key"], bytes=found["Size"], written=found["LastModified"])
+                yield StoredObject(key=found["Key"], bytes=found["Size"], written=found["LastModified"] - ahead)
 
     def folders(self) -> Iterator[str]:
         """What keys begin with, up to their first slash and with it; of those that have none, all."""

@@ -9,15 +9,18 @@ import sys
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import botocore.auth
 import pytest
 import urllib3
 from botocore.auth import S3SigV4QueryAuth
-from botocore.awsrequest import AWSRequest
+from botocore.awsrequest import AWSRequest, AWSResponse
 from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError
 from django.utils import timezone
@@ -95,6 +98,23 @@ def test_nobody_reads_without_a_signature_or_with_a_tampered_or_expired_one(
     expired = thumbnails.signed_url("aa/one.jpg", "image/jpeg")
     for bad in (url.split("?")[0], url.replace("one.jpg", "two.jpg"), url[:-4] + "0000", expired):
         assert 400 <= _status(bad) < 500
+
+
+@pytest.mark.parametrize("ahead", [timedelta(hours=-1), timedelta(0), timedelta(hours=1)])
+def test_when_an_object_was_written_is_told_by_our_clock_whatever_the_storage_s_says(
+    thumbnails: ThumbnailsBucket, ahead: timedelta
+) -> None:
+    then = datetime.now(UTC) + ahead
+
+    def answer(**_: Any) -> AWSResponse:
+        written = f"{then:%Y-%m-%dT%H:%M:%S.000Z}"
+        listed = f"<Contents><Key>aa/new.jpg</Key><Size>5</Size><LastModified>{written}</LastModified></Contents>"
+        raw = SimpleNamespace(stream=lambda: iter([f"<ListBucketResult>{listed}</ListBucketResult>".encode()]))
+        return AWSResponse("http://s3", 200, {"date": format_datetime(then, usegmt=True)}, raw)  # type: ignore[arg-type]
+
+    thumbnails.client.meta.events.register("before-send.s3.ListObjectsV2", answer)  # type: ignore[arg-type]
+    (new,) = thumbnails.listed()
+    assert abs(new.written - timezone.now()) < timedelta(minutes=1)
 
 
 def test_an_object_is_written_read_listed_and_discarded(thumbnails: ThumbnailsBucket) -> None:
