@@ -13,7 +13,7 @@ from ops.ids import ids_of_job
 from ops.metrics import JOBS
 
 from jobs.errors import JobError
-from jobs.handlers import handler_of
+from jobs.handlers import Handler, handler_of
 from jobs.models import Job
 from jobs.selectors import background_next, job_waits
 from jobs.services import LEASE, job_claim, job_complete, job_fail, job_remind, job_renew
@@ -55,7 +55,7 @@ def _attempted(job: Job) -> tuple[bool, str]:
     """Whether this attempt ended as this worker's, and what came of it: ``done``, or why it failed."""
     try:
         with _lease_kept(job):
-            write = handler_of(job.kind).work(job)
+            write = _handler(job).work(job)
         ended = job_complete(job, write=write)
     except JobError as error:
         failure = error
@@ -67,6 +67,14 @@ def _attempted(job: Job) -> tuple[bool, str]:
     else:
         return ended, DONE
     return job_fail(job, error=failure), failure.code
+
+
+def _handler(job: Job) -> Handler:
+    try:
+        return handler_of(job.kind)
+    except KeyError:
+        message = "The worker that took this is of an older version; one of the new version does it."
+        raise JobError("worker_outdated", message, outage=True) from None
 
 
 @contextmanager

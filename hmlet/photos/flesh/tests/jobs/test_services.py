@@ -247,6 +247,15 @@ def test_an_outage_costs_no_attempt_however_long_it_is(job: Job, handler: Script
     assert (job.state, job.error_code) == ("failed", "worse")
 
 
+def test_a_kind_of_a_newer_version_waits_for_a_worker_that_knows_it(job: Job) -> None:
+    Job.objects.update(kind="of_tomorrow")
+    for _ in range(ATTEMPTS_MAX + 1):
+        _due_now()
+        assert job_run(job.pk)
+        job.refresh_from_db()
+        assert (job.state, job.error_code) == ("queued", "worker_outdated")
+
+
 def test_who_waits_for_long_already_looks_less_often_whether_an_outage_is_over(
     handler: Scripted, published: list[uuid.UUID]
 ) -> None:
