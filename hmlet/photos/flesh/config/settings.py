@@ -63,6 +63,7 @@ MIDDLEWARE = [
     "ops.middleware.ContentSecurityMiddleware",
     "ops.middleware.ProbesMiddleware",
     "ops.middleware.RequestMetricsMiddleware",
+    "ops.middleware.LengthRequiredMiddleware",
     "ops.forwarded.ForwardedMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -5,10 +5,11 @@ from collections.abc import Callable
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
 from ops import metrics
+from ops.api import error_body
 from ops.errors import PlatformError
 from ops.ids import request_id_begin
 
@@ -57,6 +58,19 @@ class ProbesMiddleware:
             connection.close()
             return HttpResponse("database: error\n", content_type="text/plain", status=503)
         return HttpResponse("ok\n", content_type="text/plain")
+
+
+class LengthRequiredMiddleware:
+    """Refuses a body whose length is not announced, which Django would take for an empty one. Limits go by lengths."""
+
+    def __init__(self, get_response: Responder) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if "Transfer-Encoding" in request.headers and not request.META.get("CONTENT_LENGTH"):
+            body = error_body("length_required", "Send the body with its length, in the header Content-Length.")
+            return JsonResponse(body, status=411)
+        return self.get_response(request)
 
 
 class RequestMetricsMiddleware:

@@ -140,6 +140,14 @@ def test_the_schema_names_every_endpoint(client: Client) -> None:
     assert set(schema["paths"]) - {"/api/v1/schema/"} == wanted
 
 
+@pytest.mark.parametrize("path", ["photos", "jobs", "tags"])
+def test_the_schema_tells_a_list_as_it_is_answered(client: Client, path: str) -> None:
+    schema = client.get("/api/v1/schema/?format=json").json()
+    told = schema["paths"][f"/api/v1/{path}/"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    page = schema["components"]["schemas"][told["$ref"].rpartition("/")[2]]
+    assert list(page["properties"]) == ["next", "previous", "results"]
+
+
 def test_the_schema_is_valid_and_without_warnings() -> None:
     from django.core.management import call_command
 
@@ -154,3 +162,8 @@ def test_every_operation_tells_the_shape_of_its_errors(client: Client) -> None:
         for method, operation in operations.items():
             told = operation["responses"]["default"]["content"]["application/json"]["schema"]
             assert told == {"$ref": "#/components/schemas/Error"}, f"{method} {path}"
+
+
+def test_a_body_without_its_length_is_told_so_and_not_taken_for_an_empty_one(client: Client) -> None:
+    answer = client.generic("POST", "/api/v1/token/", b"", headers={"Transfer-Encoding": "chunked"})
+    assert (answer.status_code, answer.json()["code"]) == (411, "length_required")
