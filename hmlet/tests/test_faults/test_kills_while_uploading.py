@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import shutil
-import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import boto3
 import psutil
@@ -17,40 +13,16 @@ import pytest
 from botocore.config import Config
 from ht.api_clients.photos import Photo, PhotosApiClient
 
+from hmlet.tests.faults.uploading import Record, Uploading, size_of
+from hmlet.tests.faults.victims import Victims, all_children, found, main_process, one_child
 from hmlet.tests.pictures import boxed
-from hmlet.tests.test_faults.uploading import Record, Uploading, size_of
-from hmlet.tests.test_host.place import CHECKOUT, PLATFORM, SERVERS, Place, kill, place_of
+from hmlet.tests.test_host.place import PLATFORM, SERVERS, Place, kill
 from hmlet.tests.waiting import wait_for
 
-Victims = Callable[[Place], list[psutil.Process]]
 CLIENTS = 8
 BACK_WITHIN_S = 60.0
 FINISHED_WITHIN_S = 90.0
-RESTARTED_WITHIN_S = 15.0
 UPLOADS_BETWEEN = 6
-
-
-@pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
-    states = Path(tempfile.mkdtemp(prefix="plk-"))
-    try:
-        with place_of(Place(checkout=CHECKOUT, states=states)) as made:
-            made.deploy()
-            yield made
-    finally:
-        shutil.rmtree(states, ignore_errors=True)
-
-
-def main_process(name: str) -> Victims:
-    return lambda place: [psutil.Process(place.pids()[name])]
-
-
-def one_child(name: str) -> Victims:
-    return lambda place: psutil.Process(place.pids()[name]).children()[-1:]
-
-
-def all_children(name: str) -> Victims:
-    return lambda place: psutil.Process(place.pids()[name]).children(recursive=True)
 
 
 SUPERVISED: dict[str, Victims] = {
@@ -96,17 +68,6 @@ def test_what_was_answered_with_201_survives_the_death_of_each_process(
     check_originals(place, photos, record)
     for name, value in {"answered with 201": len(record.uploads), "photos": len(photos), **tally(record)}.items():
         record_testsuite_property(name, value)
-
-
-def found(victims: Victims, place: Place, name: str) -> list[psutil.Process]:
-    """The processes to kill. One that was just restarted has no children yet, or is not told of."""
-
-    def there() -> list[psutil.Process]:
-        with contextlib.suppress(psutil.NoSuchProcess, ValueError):
-            return victims(place)
-        return []
-
-    return wait_for(there, what=f"there is {name} to kill", within_s=RESTARTED_WITHIN_S)
 
 
 def more_uploads(record: Record, when: str) -> None:

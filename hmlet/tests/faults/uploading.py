@@ -41,10 +41,21 @@ class Record:
 
 
 class Uploading:
-    """``clients`` threads that upload until this is left, each image another one."""
+    """``clients`` threads that upload until this is left, each image another one. ``label`` tells their photos apart
+    from those of others who write to the same ``record``."""
 
-    def __init__(self, base_url: str, username: str, password: str, *, clients: int) -> None:
-        self.record = Record()
+    def __init__(
+        self,
+        base_url: str,
+        username: str,
+        password: str,
+        *,
+        clients: int,
+        record: Record | None = None,
+        label: str = "",
+    ) -> None:
+        self.record = Record() if record is None else record
+        self._label = label
         self._over = threading.Event()
         self._images = _images()
         self._threads = [
@@ -70,7 +81,7 @@ class Uploading:
                 turn = 0
                 while not self._over.wait(PAUSE_S):
                     turn += 1
-                    name = f"client {number} upload {turn}"
+                    name = f"{self._label}client {number} upload {turn}"
                     self._note(client, name, distinct(self._images[(number + turn) % len(self._images)], name))
         except BaseException as error:  # noqa: BLE001 - told to the test, in whose thread it means something
             self.record.broken.append(error)
