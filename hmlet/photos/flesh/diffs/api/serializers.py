@@ -4,6 +4,7 @@ from typing import Any
 
 from imaging.confined_diff import IGNORED_MAX
 from imaging.diff_options import CHOICES, RANGES, DiffOptions
+from ops.page_requests import PageSerializer
 from rest_framework import serializers
 from rest_framework.reverse import reverse
 
@@ -167,11 +168,9 @@ class DiffSerializer(DiffSummarySerializer):
         }
 
 
-class DiffPageSerializer(serializers.Serializer[Any]):
+class DiffPageSerializer(PageSerializer):
     """A page of comparisons and the addresses of its neighbours."""
 
-    next = serializers.URLField(allow_null=True)
-    previous = serializers.URLField(allow_null=True)
     results = DiffSummarySerializer(many=True)
 
 

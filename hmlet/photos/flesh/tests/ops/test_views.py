@@ -140,7 +140,7 @@ def test_the_schema_names_every_endpoint(client: Client) -> None:
     assert set(schema["paths"]) - {"/api/v1/schema/"} == wanted
 
 
-@pytest.mark.parametrize("path", ["photos", "jobs", "tags"])
+@pytest.mark.parametrize("path", ["photos", "jobs", "tags", "diffs"])
 def test_the_schema_tells_a_list_as_it_is_answered(client: Client, path: str) -> None:
     schema = client.get("/api/v1/schema/?format=json").json()
     told = schema["paths"][f"/api/v1/{path}/"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
