@@ -89,7 +89,7 @@ def _now(scene: Scene) -> object:
 
 
 FAULTS = (
-    Fault(name="each message five times", run=_five_times, quick=True),
-    Fault(name="messages of a deleted photo", run=_of_deleted, quick=True),
+    Fault(name="each message five times", run=_five_times),
+    Fault(name="messages of a deleted photo", run=_of_deleted),
     Fault(name="two beats", run=_two_beats),
 )
