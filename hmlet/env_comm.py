@@ -45,6 +45,9 @@ class HmletEnv(StageEnv):
     login_failures_of_address_max: int = 100
     login_failures_of_account_max: int = 100
 
+    backup_recipients: tuple[str, ...] = ()
+    """Public keys of age whose owners can open this stage's backups; the stage's own on this machine when empty."""
+
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     admin_username: str = "admin"
@@ -86,6 +89,8 @@ class HmletClusterEnv(HmletEnv, ClusterEnv):
     namespace = "hmlet"
     installed: tuple[str, ...] = ("postgresql", "redis", "minio")
     """Which of the data services run in the cluster."""
+
+    backups_bucket: str = "hmlet-backups"
 
     database_host: str = "postgresql"
     database_port: Port = 5432

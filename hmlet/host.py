@@ -119,6 +119,7 @@ def platform(env: HostEnv) -> Platform:
         ),
         shell_env=settings,
         shell_cwd=flesh,
+        scheduled={"integrity": (python, "manage.py", "integrity")},
     )
 
 

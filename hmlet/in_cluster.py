@@ -10,7 +10,7 @@ from pl.cluster.platform import ClusterPlatform, Development, Image, Inside, Rel
 from pl.cluster_env import ExistingEnv
 from pl.env import Secret
 
-from hmlet import sources
+from hmlet import backup_keys, sources
 from hmlet.env_comm import EDGE_CERTIFICATE, HmletClusterEnv, HmletKindEnv
 
 _POSTGRESQL = "postgres:18"
@@ -20,7 +20,7 @@ _PYTHON = "python:3.11-slim-bookworm"
 
 _EDGE_SECRET = "frontend-tls"  # noqa: S105 - its name
 
-_APPS = ("access", "gallery", "idempotency", "imaging", "jobs", "ops", "quotas", "thumbnails", "uploads")
+_APPS = ("access", "backups", "gallery", "idempotency", "imaging", "jobs", "ops", "quotas", "thumbnails", "uploads")
 # gunicorn and Celery both begin anew on SIGHUP. What is not listed wants another image and a deploy: that runs
 # migrations, and gunicorn's master keeps the settings that it began with.
 _SYNCED = Development(
@@ -49,6 +49,8 @@ def platform(env: HmletClusterEnv) -> ClusterPlatform:
             "photos": web,
             "frontend": Inside(workload="deployment/frontend", container="edge"),
         },
+        places={"worker": Inside(workload="deployment/backend-worker", container="worker")},
+        scheduled={"integrity": "backend-integrity", "backup": "backend-backup"},
         host_names=(env.web_host, *((env.storage_host,) if "minio" in env.installed else ())),
         edge="frontend",
         development={
@@ -93,7 +95,11 @@ def _releases(env: HmletClusterEnv) -> Iterable[Release]:
             chart=charts / "minio",
             app="photos",
             values=values / "minio.yaml",
-            settings={"region": env.storage_region, "buckets": _buckets(env), **_volume(env)},
+            settings={
+                "region": env.storage_region,
+                "buckets": {**_buckets(env), "backups": env.backups_bucket},
+                **_volume(env),
+            },
             images={"image": _MINIO, "bootstrap.image": _PYTHON},
             secrets={"auth.checksum": "minio-auth"},
         ),
@@ -131,7 +137,11 @@ def _releases(env: HmletClusterEnv) -> Iterable[Release]:
                 "endpoint": env.storage_endpoint,
                 "publicEndpoint": env.storage_url,
                 "region": env.storage_region,
-                "buckets": _buckets(env),
+                "buckets": {**_buckets(env), "backups": env.backups_bucket},
+            },
+            "backup": {
+                "recipients": list(backup_keys.known_recipients(env)),
+                "about": {"project": env.root.name, "stage": env.stage, "instance": env.instance},
             },
         },
         images={"images.web": "hmlet-web", "images.worker": "hmlet-worker"},
@@ -139,6 +149,7 @@ def _releases(env: HmletClusterEnv) -> Iterable[Release]:
             "auth.web.checksum": "backend-auth",
             "auth.worker.checksum": "backend-worker-auth",
             "auth.sweeper.checksum": "backend-sweeper-auth",
+            "auth.backup.checksum": "backend-backup-auth",
             "auth.admin.checksum": "backend-admin-auth",
         },
         needs=tuple(release.name for release in installed),
@@ -185,7 +196,12 @@ def _secrets(env: HmletClusterEnv) -> Iterable[SecretObject]:
         for identity, (access, secret) in keys.items():
             users |= {f"{identity}-access-key": access, f"{identity}-secret-key": secret}
         yield SecretObject(name="minio-auth", keys=users)
-    of_backend = {"web": "backend-auth", "worker": "backend-worker-auth", "sweeper": "backend-sweeper-auth"}
+    of_backend = {
+        "web": "backend-auth",
+        "worker": "backend-worker-auth",
+        "sweeper": "backend-sweeper-auth",
+        "backup": "backend-backup-auth",
+    }
     for identity, name in of_backend.items():
         access, secret = keys[identity]
         yield SecretObject(

@@ -12,6 +12,7 @@ from hmlet.smoke import smoke
 if TYPE_CHECKING:
     from pl.cluster.platform import ClusterPlatform
     from pl.host.platform import Platform
+    from pl.project import Backups
 
     from hmlet.env_host import HostEnv
 
@@ -26,6 +27,12 @@ def _cluster_platform(env: HmletClusterEnv) -> ClusterPlatform:
     from hmlet.in_cluster import platform
 
     return platform(env)
+
+
+def _backups() -> Backups:
+    from hmlet.backups import PhotosBackups
+
+    return PhotosBackups()
 
 
 def _addresses(env: HmletEnv) -> dict[str, str]:
@@ -43,4 +50,5 @@ PROJECT = Project(
     smoke=smoke,
     addresses=_addresses,
     credentials=_credentials,
+    backups=_backups,
 )

@@ -51,6 +51,8 @@
  ├── ``RegistryAway``          1   a registry does not answer, or wants a login
  ├── ``LockLost``              1   another deploy took the namespace over in the middle of this one
  ├── ``PlanChanged``           1   a deploy would do something else by now than was reviewed
+ ├── ``BackupUnusable``        1   a backup cannot be taken, or is not to be restored; nothing was changed
+ ├── ``RestoreIncomplete``     1   a restore began and did not come to its end, or rows and objects do not agree
  ├── ``Declined``              1   asked, and the answer was no
  └── ``Interrupted``         130   Ctrl-C, and what it left unfinished
 
@@ -454,6 +456,14 @@ class RegistryAway(PlError):
             why=why,
             hint=hint or "see whether it runs and can be reached from here, then repeat",
         )
+
+
+class BackupUnusable(PlError):
+    """A backup cannot be taken, or is not whole, not for this key, or not for this version. Nothing was changed."""
+
+
+class RestoreIncomplete(PlError):
+    """A restore began and did not come to its end, or what it brought back does not fit together."""
 
 
 class Declined(PlError):

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     import subprocess
 
 
+_LINES_KEPT = 40
+_NOBODY_READS = (-signal.SIGPIPE, 128 + signal.SIGPIPE)
+"""How a program ends whose reader has gone."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """What a finished program left: ``status`` is negative for a signal."""
@@ -104,6 +109,73 @@ def attach(
     if status != 0 and signals.interrupted:
         return 128 + signal.SIGINT
     return status if status >= 0 else 128 - status
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """A program that is to be started."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    cwd: Path | None = None
+
+
+def flow(commands: Sequence[Command], *, stdout: IO[bytes] | None = None, on_line: Callable[[str], bool]) -> None:
+    """Run programs, each of which reads what the one before it writes; the last one's output goes to ``stdout``.
+
+    The first reads nothing. ``on_line`` is told each line of their standard errors, from threads, and says whether it
+    understood it; what it did not is kept for the error. Raises CommandMissing, and CommandFailed for that program
+    whose failure was not another's consequence.
+    """
+    import subprocess
+    import threading
+
+    children: list[subprocess.Popen[bytes]] = []
+    said: list[list[str]] = [[] for _ in commands]
+
+    def listen(number: int) -> None:
+        errors = children[number].stderr
+        assert errors is not None  # noqa: S101
+        for raw in errors:
+            line = raw.decode(errors="replace").rstrip("\n")
+            if not on_line(line):
+                said[number] = [*said[number], line][-_LINES_KEPT:]
+
+    try:
+        for number, command in enumerate(commands):
+            last = number == len(commands) - 1
+            before = children[-1].stdout if children else None
+            try:
+                child = subprocess.Popen(
+                    command.argv,
+                    env=dict(command.env),
+                    cwd=command.cwd,
+                    stdin=before or subprocess.DEVNULL,
+                    stdout=(stdout or subprocess.DEVNULL) if last else subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                )
+            except FileNotFoundError as error:
+                raise _missing(command.argv, command.cwd, error) from None
+            children.append(child)
+            if before:
+                before.close()  # it is the child's now: who writes there is told when that is gone
+        listeners = [threading.Thread(target=listen, args=(number,)) for number in range(len(children))]
+        for listener in listeners:
+            listener.start()
+        for listener in listeners:
+            listener.join()
+        statuses = [child.wait() for child in children]
+    except BaseException:
+        for child in children:
+            child.kill()
+        for child in children:
+            child.wait()
+        raise
+    failed = [number for number, status in enumerate(statuses) if status != 0]
+    if failed:
+        causes = [number for number in failed if statuses[number] not in _NOBODY_READS] or failed
+        number = causes[0]
+        raise CommandFailed(list(commands[number].argv), statuses[number], "\n".join(said[number]))
 
 
 def start_detached(argv: Sequence[str | Path], *, env: Mapping[str, str], cwd: Path, log: Path) -> int:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from pl.env import StageEnv
 from pl.errors import StageUnsupported
@@ -18,6 +19,34 @@ if TYPE_CHECKING:
     from pl.cluster.platform import ClusterPlatform
     from pl.cluster_stage.stage import Cluster
     from pl.host.platform import Platform
+    from pl.tools.fetch import Transfers
+
+
+@dataclass(frozen=True, kw_only=True)
+class Archive:
+    """A backup that was read to its end and is whole. ``about`` is what people are told of it, ``held`` how much the
+    stage holds now that a restore would replace, and ``what`` of."""
+
+    file: Path
+    identity: Path
+    about: str
+    held: int
+    what: str
+    facts: Mapping[str, Any]
+
+
+class Backups(Protocol):
+    """How a project is backed up and restored. All take the environment and the stage first."""
+
+    def take(self, env: Any, stage: Stage, file: Path, progress: Transfers) -> str:
+        """Write a backup to a file, whole or not at all. What was done. Raises BackupUnusable, StageDown."""
+
+    def verify(self, env: Any, stage: Stage, file: Path, identity: Path | None, progress: Transfers) -> Archive:
+        """Read all of a backup, and ask the stage whether it could be restored. Changes nothing. Raises
+        BackupUnusable, StageDown."""
+
+    def restore(self, env: Any, stage: Stage, archive: Archive, progress: Transfers) -> str:
+        """Replace what the stage holds. What was done. Raises RestoreIncomplete, StageDown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +64,8 @@ class Project:
     """What people want to open: a label and a URL each."""
     credentials: Callable[[Any], Mapping[str, str]]
     """Names of accounts and their passwords, for ``credentials`` alone."""
+    backups: Callable[[], Backups] | None = None
+    """Where the project has something to back up. Called by the commands that do."""
 
 
 def open_stage(project: Project, env: StageEnv, say: Callable[[str], None]) -> Stage:

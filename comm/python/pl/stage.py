@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import IO, Literal, Protocol
 
 from pl.env import StageEnv
+from pl.proc import Command
 from pl.steps import Progress
 
 Action = Literal[
@@ -104,6 +105,26 @@ class Stage(Protocol):
 
     def run_inside(self, argv: Sequence[str], *, input: str = "") -> str:
         """Run a command beside the programs, with their settings, and return what it printed. Raises CommandFailed."""
+
+    def stream_inside(
+        self,
+        argv: Sequence[str],
+        *,
+        source: Command | None = None,
+        stdout: IO[bytes] | None = None,
+        on_line: Callable[[str], bool],
+        where: str = "",
+    ) -> None:
+        """Run a command as ``run_inside`` does, over any number of bytes: it reads what ``source`` writes, and
+        writes to ``stdout``. ``on_line`` is told what it says on standard error (``proc.flow``). ``where`` names one of
+        the places that the project has for commands. Raises CommandFailed, StageDown.
+        """
+
+    def run_scheduled(self, name: str, arguments: Sequence[str] = (), *, on_line: Callable[[str], None]) -> int:
+        """Run now what the project has run by a schedule, with more arguments; its lines and its exit status.
+
+        Raises StageUnsupported, StageDown, PodFailed.
+        """
 
     def terminal(self, argv: Sequence[str], *, app: str = "") -> int:
         """A shell (or one command) beside the programs, on this terminal. Returns its exit status."""

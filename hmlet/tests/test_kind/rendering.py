@@ -35,6 +35,7 @@ def releases(stage: str, *, installed: tuple[str, ...] = RELEASES[:3]) -> Mappin
     assert isinstance(env, HmletClusterEnv)
     # A field of the class, as env_STAGE.py would set it.
     object.__setattr__(env, "installed", installed)
+    object.__setattr__(env, "backup_recipients", ("age1examplerecipient",))
     return {release.name: release for release in platform(env).releases}
 
 

@@ -277,6 +277,7 @@ def test_another_configuration_replaces_the_pods(name: str, owner: str, path: st
         ("backend", "Deployment/backend-worker", "auth.worker.checksum"),
         ("backend", "Deployment/backend-beat", "auth.worker.checksum"),
         ("backend", "CronJob/backend-sweep", "auth.sweeper.checksum"),
+        ("backend", "CronJob/backend-backup", "auth.backup.checksum"),
         ("frontend", "Deployment/frontend", "tls.checksum"),
     ],
 )
@@ -405,6 +406,8 @@ def test_each_program_has_the_keys_of_its_own_identity() -> None:
         "Deployment/backend-worker": {"backend-worker-auth"},
         "Deployment/backend-beat": {"backend-worker-auth"},
         "CronJob/backend-sweep": {"backend-sweeper-auth"},
+        "CronJob/backend-integrity": {"backend-sweeper-auth"},
+        "CronJob/backend-backup": {"backend-backup-auth"},
         "Job/backend-migration": {"backend-auth", "backend-admin-auth"},
     }
 
@@ -422,7 +425,7 @@ def test_database_queue_and_storage_may_all_be_elsewhere() -> None:
         "storage.endpoint": "https://s3.eu-central-1.amazonaws.com",
         "storage.publicEndpoint": "https://s3.eu-central-1.amazonaws.com",
         "storage.region": "eu-central-1",
-        "storage.secretNames": {"web": "s3-web", "worker": "s3-worker", "sweeper": "s3-sweeper"},
+        "storage.secretNames": {"web": "s3-web", "worker": "s3-worker", "sweeper": "s3-sweeper", "backup": "s3-backup"},
     }
     assert set(releases("prod", installed=())) == {"backend", "frontend"}
     objects = rendered("prod", "backend", changes, installed=()).objects

@@ -30,7 +30,8 @@ from hmlet.tests.test_kind.rendering import CHECKOUT, one, pods, rendered_once
 from hmlet.tests.waiting import wait_for
 
 IDENTITIES = ("web", "worker", "sweeper", "backup")
-BUCKETS = {"originals": "hmlet-originals", "thumbnails": "hmlet-thumbnails"}
+BUCKETS = {"originals": "hmlet-originals", "thumbnails": "hmlet-thumbnails", "backups": "hmlet-backups"}
+PHOTOS = ("originals", "thumbnails")
 VERBS = ("get", "put", "delete", "list", "parts", "abort")
 ALLOWED = {
     # Parts, so that an upload in parts that broke off can be gone on with. Who may put may abort.
@@ -39,8 +40,10 @@ ALLOWED = {
     # Abort, because a worker sweeps the uploads that nobody finalised.
     *(("worker", "originals", verb) for verb in ("get", "delete", "abort")),
     *(("worker", "thumbnails", verb) for verb in ("get", "put", "delete", "abort")),
-    *(("sweeper", bucket, verb) for bucket in BUCKETS for verb in ("list", "delete")),
+    *(("sweeper", bucket, verb) for bucket in PHOTOS for verb in ("list", "delete")),
     *(("backup", bucket, verb) for bucket in BUCKETS for verb in ("list", "get")),
+    # It deletes what is old, and aborts what did not come to its end.
+    *(("backup", "backups", verb) for verb in ("put", "delete", "abort")),
 }
 MATRIX = [(identity, bucket, verb) for identity in IDENTITIES for bucket in BUCKETS for verb in VERBS]
 CONFIG = Config(signature_version="s3v4", s3={"addressing_style": "path"}, retries={"total_max_attempts": 1})

@@ -2,8 +2,8 @@
 
     python3 bootstrap.py RIGHTS_JSON KEYS_FOLDER [ENDPOINT] [--once]
 
-RIGHTS_JSON is ``{"region": NAME, "buckets": {"originals": NAME, "thumbnails": NAME}, "identities": [{"name": NAME,
-"originals": [VERB...], "thumbnails": [VERB...]}]}`` with the verbs of ACTIONS. KEYS_FOLDER holds a
+RIGHTS_JSON is ``{"region": NAME, "buckets": {ALIAS: NAME...}, "identities": [{"name": NAME, ALIAS: [VERB...]...}]}``
+with the verbs of ACTIONS; in a bucket whose alias it does not have, an identity may nothing. KEYS_FOLDER holds a
 mounted Secret's files: ``root-user``, ``root-password``, ``NAME-access-key`` and ``NAME-secret-key`` of each identity.
 
 It may be run any number of times: what is there stays. An identity whose access key changed loses the old one. It goes
@@ -108,7 +108,7 @@ def policy(identity: Mapping[str, Any], buckets: Mapping[str, str]) -> dict[str,
     """What the identity may do. Not even administer itself: by default MinIO lets a user make keys of its own."""
     statements: list[dict[str, Any]] = [{"Effect": "Deny", "Action": ["admin:*"]}]
     for alias, bucket in buckets.items():
-        for verb in identity[alias]:
+        for verb in identity.get(alias, ()):
             place = f"arn:aws:s3:::{bucket}" if verb == "list" else f"arn:aws:s3:::{bucket}/*"
             statements.append({"Effect": "Allow", "Action": ACTIONS[verb], "Resource": [place]})
     return {"Version": "2012-10-17", "Statement": statements}

@@ -6,6 +6,7 @@ import dataclasses
 import os
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,9 +16,10 @@ from pl.cli.commandline import new_app
 from pl.cli.running import PASSED_ON, Follow, Json, Lines, Words, Yes, confirmed, project, stage, stage_env, typed_name
 from pl.durations import brief
 from pl.env import StageEnv
-from pl.errors import Declined, StageDown, StageUnsupported
+from pl.errors import BackupUnusable, Declined, StageDown, StageUnsupported
 
 if TYPE_CHECKING:
+    from pl.project import Backups
     from pl.stage import Change, Review, Stage
 
 app = new_app(help="Work on a stage of the project, from inside its shell.", no_args_is_help=True)
@@ -233,15 +235,59 @@ def env(*, json: Json = False) -> None:
 
 
 @app.command()
-def backup() -> None:
-    """Save the stage's photos and rows to an archive."""
-    _not_yet("backup")
+def backup(
+    file: Annotated[
+        Path | None, typer.Argument(help="Where to; a name of stage and time in the current folder when left out.")
+    ] = None,
+) -> None:
+    """Save all that the stage holds to one encrypted archive, while it goes on serving."""
+    opened = stage()
+    opened.must_exist()
+    backups = _backups()
+    moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    env = opened.env
+    target = file or Path(f"{env.root.name}-{env.stage}-{moment}.tar.age")
+    with output.progress() as progress:
+        said = backups.take(env, opened, target, progress)
+    output.line(said)
 
 
 @app.command()
-def restore() -> None:
-    """Bring back what an archive holds."""
-    _not_yet("restore")
+def restore(
+    file: Annotated[Path, typer.Argument(help="An archive that backup made.")],
+    *,
+    replace: Annotated[bool, typer.Option("--replace", help="Even if the stage holds something: that goes.")] = False,
+    identity: Annotated[
+        Path | None, typer.Option("--identity", help="The file with your private key of age; else the stage's own.")
+    ] = None,
+    yes: Yes = False,
+) -> None:
+    """Bring back what an archive holds, all or nothing of it, into a stage that holds nothing yet.
+
+    The archive is read to its end before anything is touched: one that is damaged, cut short, for another key or of a
+    newer version is refused. With --replace it asks first; in an existing cluster it wants the stage's name typed.
+    """
+    opened = stage()
+    opened.must_exist()
+    backups = _backups()
+    env = opened.env
+    with output.progress() as progress:
+        archive = backups.verify(env, opened, file, identity, progress)
+    if archive.held:
+        if not replace:
+            raise BackupUnusable(
+                f"{env.stage} is not empty: it has {archive.held} {archive.what}",
+                why="the archive is good, and nothing was changed",
+                hint=f"{_typed(env, f'restore --replace {file}')} replaces all of it",
+            )
+        what = f"This replaces all that {env.stage} holds, {archive.held} {archive.what} among it, by {archive.about}."
+        if env.runs_on == "existing":
+            typed_name(env.stage, what)
+        else:
+            confirmed(what, yes=yes)
+    with output.progress() as progress:
+        said = backups.restore(env, opened, archive, progress)
+    output.line(said)
 
 
 @app.command("add_hosts")
@@ -276,9 +322,11 @@ def _listed(things: Sequence[str]) -> list[str]:
     return [f"  {thing}" for thing in things]
 
 
-def _not_yet(what: str) -> None:
-    stage()
-    raise StageUnsupported(f"{what} is not part of this version", why="the stage's data is in its state's folder data/")
+def _backups() -> Backups:
+    make = project().backups
+    if make is None:
+        raise StageUnsupported(f"the project {stage_env().root.name} says of nothing how it is backed up")
+    return make()
 
 
 def _must_have_names(opened: Stage) -> Mapping[str, Sequence[str]]:

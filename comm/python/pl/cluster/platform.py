@@ -107,6 +107,10 @@ class ClusterPlatform:
     """The names under which the edge answers: for /etc/hosts."""
     edge: str
     """The edge's Service: what these names lead to."""
+    places: Mapping[str, Inside] = field(default_factory=dict)
+    """Where else commands run that need other rights than an app's own: by a name that the project chooses."""
+    scheduled: Mapping[str, str] = field(default_factory=dict)
+    """By name, the CronJobs that may be run by hand as well."""
     development: Mapping[str, Development] = field(default_factory=dict)
     """By image, for those that can be worked on in the cluster."""
     suites: Mapping[str, Suite] = field(default_factory=dict)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from pl.cluster.api import Api, Object
 from pl.cluster.platform import Image, Suite
 from pl.cluster_stage import pods
-from pl.cluster_stage.logs import Place, stamped
-from pl.errors import ClusterAway, PodFailed, WatchLost
+from pl.cluster_stage.one_pod import run_pod
 from pl.files import write_whole
 from pl.images import snapshot
 from pl.images.skaffold import FILE
@@ -54,15 +51,7 @@ def run_suite(
     """
     collection = api.path_of(("v1", "Pod"), namespace=namespace)
     _clear(api, collection, namespace, app)
-    created = api.create(collection, _pod(namespace, app, reference, arguments))
-    path = f"{collection}/{created['metadata']['name']}"
-    try:
-        _wait_until_started(api, path)
-        for line in _said(api, namespace, path):
-            on_line(line)
-        return _status(api, path)
-    finally:
-        api.delete(path, uid=str(created["metadata"]["uid"]))
+    return run_pod(api, namespace, _pod(namespace, app, reference, arguments), what="the tests", on_line=on_line)
 
 
 def _clear(api: Api, collection: str, namespace: str, app: str) -> None:
@@ -70,61 +59,6 @@ def _clear(api: Api, collection: str, namespace: str, app: str) -> None:
     for pod in pods.list_pods(api, namespace, labels=_selector(app)):
         if pods.is_over(pod):
             api.delete(f"{collection}/{pod['metadata']['name']}")
-
-
-def _wait_until_started(api: Api, path: str) -> None:
-    deadline = time.monotonic() + _STARTS_WITHIN_S
-    while True:
-        pod = _seen(api, path)
-        state: Mapping[str, Any] = next((said["state"] for said in pods.container_statuses(pod)), {})
-        if "running" in state or "terminated" in state or pods.is_over(pod):
-            return
-        reason = str((state.get("waiting") or {}).get("reason") or "")
-        # A pull may fail once for a passing reason. When the cluster begins to pause between pulls, it has tried twice.
-        if reason in _HOPELESS or reason == _PULL_FAILED[1] or time.monotonic() > deadline:
-            raise PodFailed("the tests could not be started", why=pods.why_unwell(pod))
-        time.sleep(_LOOK_EVERY_S)
-
-
-def _said(api: Api, namespace: str, path: str) -> Iterator[str]:
-    """What the container prints until it ends, over connections that break."""
-    place = Place()
-    name = path.rpartition("/")[2]
-    away_since = 0.0
-    while True:
-        over = False
-        try:
-            over = pods.is_over(_seen(api, path))
-            with api.logs(namespace, name, _CONTAINER, since=place.resume(), follow=not over, timestamps=True) as log:
-                for stamp, text in map(stamped, log):
-                    # What has no timestamp is no line of the tests, but the node's excuse for ending the stream.
-                    if stamp and place.is_new(stamp):
-                        yield text
-            away_since = 0.0
-        except (ClusterAway, WatchLost):
-            away_since = away_since or time.monotonic()
-            if time.monotonic() - away_since > _AWAY_FOR_S:
-                raise
-            over = False
-        if over:
-            return
-        time.sleep(_LOOK_EVERY_S)
-
-
-def _status(api: Api, path: str) -> int:
-    pod = _seen(api, path)
-    ended = next((said["state"].get("terminated") for said in pods.container_statuses(pod)), None) or {}
-    reason = str(ended.get("reason") or (pod.get("status") or {}).get("reason") or "")
-    if "exitCode" not in ended or reason not in ("Completed", "Error"):
-        raise PodFailed("the tests did not end by themselves", why=reason or pods.why_unwell(pod))
-    return int(ended["exitCode"])
-
-
-def _seen(api: Api, path: str) -> Object:
-    pod = api.get(path)
-    if pod is None:
-        raise PodFailed("the pod of the tests was deleted by somebody else")
-    return pod
 
 
 def _selector(app: str) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import IO
 
 from pl import proc
 from pl.cluster.api import Api, Object
@@ -38,6 +39,27 @@ def run_inside(kubectl: Kubectl, api: Api, inside: Inside, argv: Sequence[str], 
     if done.status != 0:
         raise CommandFailed(list(argv), done.status, _own_words(done.stderr) or done.stdout)
     return done.stdout
+
+
+def stream_inside(
+    kubectl: Kubectl,
+    api: Api,
+    inside: Inside,
+    argv: Sequence[str],
+    *,
+    source: proc.Command | None = None,
+    stdout: IO[bytes] | None = None,
+    on_line: Callable[[str], bool],
+) -> None:
+    """The same over any number of bytes: what ``source`` writes goes in, and what comes out goes to ``stdout``."""
+    pod = ready_pod(api, kubectl.namespace, inside.workload)
+    streams = ["--stdin"] if source else []
+    words = kubectl.argv("exec", *streams, *_into(pod, inside), *argv)
+    command = proc.Command(argv=tuple(words), env=kubectl.variables())
+    try:
+        proc.flow([*([source] if source else ()), command], stdout=stdout, on_line=on_line)
+    except CommandFailed as error:
+        raise CommandFailed(list(argv), error.status, _own_words(error.output)) from None
 
 
 def terminal(kubectl: Kubectl, api: Api, inside: Inside, argv: Sequence[str], *, prompt: str = "") -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Protocol
 
 from pl import secrets
 from pl.cluster import identity, lock
@@ -19,7 +19,8 @@ from pl.cluster_stage.checkout import must_be_clean, obstacle
 from pl.cluster_stage.reviews import changes_of, remarks_of
 from pl.cluster_stage.supplies import Supplier, Supplies
 from pl.digest import text_digest
-from pl.errors import PlanChanged, StageDown
+from pl.errors import PlanChanged, StageDown, StageUnsupported
+from pl.proc import Command
 from pl.release.apply import apply
 from pl.release.helm import Helm
 from pl.release.plan import Plan, plan, with_needs
@@ -173,6 +174,31 @@ class ClusterStage:
 
         platform = self._platform()
         return run_inside(self._kubectl(platform), self._cluster.connect(), platform.inside[""], argv, input=input)
+
+    def stream_inside(
+        self,
+        argv: Sequence[str],
+        *,
+        source: Command | None = None,
+        stdout: IO[bytes] | None = None,
+        on_line: Callable[[str], bool],
+        where: str = "",
+    ) -> None:
+        from pl.cluster_stage.inside import stream_inside
+
+        platform = self._platform()
+        inside = platform.places[where] if where else platform.inside[""]
+        kubectl, api = self._kubectl(platform), self._cluster.connect()
+        stream_inside(kubectl, api, inside, argv, source=source, stdout=stdout, on_line=on_line)
+
+    def run_scheduled(self, name: str, arguments: Sequence[str] = (), *, on_line: Callable[[str], None]) -> int:
+        from pl.cluster_stage.scheduled import run_scheduled
+
+        platform = self._platform()
+        cron_job = platform.scheduled.get(name)
+        if cron_job is None:
+            raise StageUnsupported(f"the stage {self.env.stage} has no {name} that is run by a schedule")
+        return run_scheduled(self._cluster.connect(), platform.namespace, cron_job, arguments, on_line=on_line)
 
     def terminal(self, argv: Sequence[str], *, app: str = "") -> int:
         from pl.cluster_stage.inside import terminal

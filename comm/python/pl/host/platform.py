@@ -68,6 +68,8 @@ class Platform:
     shell_env: Mapping[str, str]
     """Variables for commands that are run beside the programs (``terminal``, management commands)."""
     shell_cwd: Path
+    scheduled: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By name, commands that elsewhere are run by a schedule, and here by beat or by hand."""
 
 
 def needs_among(platform: Platform, name: str, names: Collection[str]) -> tuple[str, ...]:

@@ -10,13 +10,13 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import cast
+from typing import IO, cast
 
 from pl import proc, secrets
 from pl.digest import text_digest
 from pl.durations import brief
 from pl.env import StageEnv, load, ports_file
-from pl.errors import CommandFailed, Interrupted, PortTaken, ServerFailed, StageDown, UsageError
+from pl.errors import CommandFailed, Interrupted, PortTaken, ServerFailed, StageDown, StageUnsupported, UsageError
 from pl.host import strays
 from pl.host.plan import plan
 from pl.host.platform import NotReadyError, Platform, Program, Task, needs_among, tasks_resting_on
@@ -188,6 +188,29 @@ class HostStage:
         self._must_run()
         platform = self._platform()
         return proc.run(argv, env=self._shell_env(platform), cwd=platform.shell_cwd, input=input).stdout
+
+    def stream_inside(
+        self,
+        argv: Sequence[str],
+        *,
+        source: proc.Command | None = None,
+        stdout: IO[bytes] | None = None,
+        on_line: Callable[[str], bool],
+        where: str = "",
+    ) -> None:
+        self._must_run()
+        platform = self._platform()
+        command = proc.Command(argv=tuple(argv), env=self._shell_env(platform), cwd=platform.shell_cwd)
+        proc.flow([*([source] if source else ()), command], stdout=stdout, on_line=on_line)
+
+    def run_scheduled(self, name: str, arguments: Sequence[str] = (), *, on_line: Callable[[str], None]) -> int:
+        self._must_run()
+        platform = self._platform()
+        words = platform.scheduled.get(name)
+        if words is None:
+            raise StageUnsupported(f"the stage {self.env.stage} has no {name} that is run by a schedule")
+        env = self._shell_env(platform)
+        return proc.follow([*words, *arguments], env=env, cwd=platform.shell_cwd, on_line=on_line).status
 
     def terminal(self, argv: Sequence[str], *, app: str = "") -> int:
         """A shell (or one command) beside the programs, on this terminal: the same for every app."""

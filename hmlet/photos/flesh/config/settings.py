@@ -53,6 +53,7 @@ INSTALLED_APPS = [
     "gallery",
     "thumbnails",
     "diffs",
+    "backups",
 ]
 
 MIDDLEWARE = [
@@ -144,6 +145,10 @@ STORAGES = {
     "thumbnails": {
         "BACKEND": "gallery.buckets.ThumbnailsBucket",
         "OPTIONS": {**_bucket, "bucket_name": env.text("S3_THUMBNAILS_BUCKET", "hmlet-thumbnails")},
+    },
+    "backups": {
+        "BACKEND": "backups.bucket.BackupsBucket",
+        "OPTIONS": {**_bucket, "bucket_name": env.text("S3_BACKUPS_BUCKET", "hmlet-backups")},
     },
     # Nothing may be stored by accident: a FileField without a named storage has nowhere to go.
     "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},

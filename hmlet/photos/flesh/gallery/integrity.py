@@ -23,7 +23,7 @@ from gallery.originals import ORPHAN_GRACE
 
 PROBLEMS = ("missing", "mismatched", "orphaned")
 BATCH = 500
-_FOLDERS = frozenset(f"{number:02x}/" for number in range(256))
+FOLDERS = frozenset(f"{number:02x}/" for number in range(256))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ def integrity_check(*, deep: bool = False) -> Iterator[Finding]:
     """
     for alias in ALIASES:
         there = set(_bucket(alias).folders())
-        for folder in sorted(_FOLDERS | there):
+        for folder in sorted(FOLDERS | there):
             yield from _folder_check(alias, folder, listed=folder in there, deep=deep)
 
 

@@ -26,6 +26,11 @@ def originals_kept(folder: str) -> Iterator[Kept]:
         yield Kept(key=row.key, bytes=row.bytes, sha256=row.sha256)
 
 
+def originals_forget(keys: list[str]) -> None:
+    """Delete Originals, and the photos that show them."""
+    Original.objects.filter(key__in=keys).delete()
+
+
 def renditions_named(keys: list[str]) -> set[str]:
     """Those of the keys that a Rendition names."""
     return set(Rendition.objects.filter(key__in=keys).values_list("key", flat=True))
@@ -41,3 +46,8 @@ def renditions_kept(folder: str) -> Iterator[Kept]:
     rows = rows.only("key", "bytes", "original_id")
     for row in rows.iterator(chunk_size=BATCH):
         yield Kept(key=row.key, bytes=row.bytes, made_of=row.original_id)
+
+
+def renditions_forget(keys: list[str]) -> None:
+    """Delete rows of renditions."""
+    Rendition.objects.filter(key__in=keys).delete()

@@ -26,20 +26,34 @@ KeptIn = Callable[[str], Iterator[Kept]]
 Alias = Literal["originals", "thumbnails"]
 ALIASES: tuple[Alias, ...] = ("originals", "thumbnails")
 
-_registered: dict[Alias, list[tuple[Named, KeptIn]]] = {alias: [] for alias in ALIASES}
+Forget = Callable[[list[str]], object]
+"""Deletes those of one's rows that cannot be without an object of these keys."""
+
+_registered: dict[Alias, list[tuple[Named, KeptIn, Forget]]] = {alias: [] for alias in ALIASES}
 
 
-def named_register(bucket: Alias, named: Named, kept_in: KeptIn) -> None:
-    """Have ``named`` asked about the keys in ``bucket``, and ``kept_in`` about what has to be there."""
-    _registered[bucket].append((named, kept_in))
+def _keep(keys: list[str]) -> None:
+    """For rows that can be without their objects."""
+
+
+def named_register(bucket: Alias, named: Named, kept_in: KeptIn, forget: Forget = _keep) -> None:
+    """Have ``named`` asked about the keys in ``bucket``, ``kept_in`` about what has to be there, and ``forget`` told
+    what has been deleted."""
+    _registered[bucket].append((named, kept_in, forget))
 
 
 def named_of(bucket: Alias, keys: list[str]) -> set[str]:
     """Those of the keys that any row names."""
-    return set[str]().union(*(named(keys) for named, _ in _registered[bucket]))
+    return set[str]().union(*(named(keys) for named, _, _ in _registered[bucket]))
 
 
 def kept_in(bucket: Alias, folder: str) -> Iterator[Kept]:
     """What rows say is in a folder of a bucket."""
-    for _, kept in _registered[bucket]:
+    for _, kept, _ in _registered[bucket]:
         yield from kept(folder)
+
+
+def named_forget(bucket: Alias, keys: list[str]) -> None:
+    """Delete the rows of anybody that cannot be without these objects."""
+    for _, _, forget in _registered[bucket]:
+        forget(keys)

@@ -13,7 +13,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
-from ops.work import work_read
+from ops.work import backup_age_s, work_read
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ class _Stored(Collector):
     def collect(self) -> Iterator[Metric]:
         up = GaugeMetricFamily("hmlet_database_up", "Whether the database answered this scrape.")
         try:
-            work = work_read()
+            work, backup_age = work_read(), backup_age_s()
         except (DatabaseError, InterfaceError) as error:
             log.warning("metrics: the database does not answer: %s", error)
             connection.close()
@@ -100,3 +100,9 @@ class _Stored(Collector):
         yield GaugeMetricFamily(
             "hmlet_jobs_oldest_due_seconds", "For how long the longest-waiting job has been due.", work.oldest_due_s
         )
+        age = GaugeMetricFamily(
+            "hmlet_backup_age_seconds", "How old the rows of the last good backup are; nothing if there is none."
+        )
+        if backup_age is not None:
+            age.add_metric([], backup_age)
+        yield age

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from django.core.files.storage import storages
 from django.db import connection
 
-from ops.work import Work, work_read
+from ops.work import Work, backup_age_s, work_read
 
 log = logging.getLogger(__name__)
 
@@ -24,10 +24,18 @@ _last: "tuple[float, Status] | None" = None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """Whether each part works, and what there is to do: None when that cannot be told."""
+    """Whether each part works, and what the database tells: None when that does not answer."""
 
     parts: dict[str, bool]
-    work: Work | None
+    told: "Told | None"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What there is to do, and how old the last good backup is; None where there is none."""
+
+    work: Work
+    backup_age_s: float | None
 
 
 def status_check() -> Status:
@@ -47,7 +55,7 @@ def _checked() -> Status:
         "workers": workers_check,
     }
     pool = ThreadPoolExecutor(len(checks) + 1, thread_name_prefix="status")
-    working = pool.submit(work_ask)
+    telling = pool.submit(database_ask)
     asked = {name: pool.submit(check) for name, check in checks.items()}
     deadline = time.monotonic() + TIMEOUT_S
     parts = {}
@@ -58,19 +66,19 @@ def _checked() -> Status:
         except Exception as error:  # noqa: BLE001 - each client fails in its own way
             log.warning("status: %s: %s", name, error or type(error).__name__)
             parts[name] = False
-    work = None
+    told = None
     try:
-        work = working.result(timeout=max(0.0, deadline - time.monotonic()))
+        told = telling.result(timeout=max(0.0, deadline - time.monotonic()))
     except Exception as error:  # noqa: BLE001 - whatever it is, the database tells nothing
-        log.warning("status: work: %s", error or type(error).__name__)
+        log.warning("status: what the database tells: %s", error or type(error).__name__)
     pool.shutdown(wait=False, cancel_futures=True)
-    return Status(parts=parts, work=work)
+    return Status(parts=parts, told=told)
 
 
-def work_ask() -> Work:
-    """What the database tells of jobs. Raises what it raises."""
+def database_ask() -> Told:
+    """What the database tells of jobs and backups. Raises what it raises."""
     try:
-        return work_read()
+        return Told(work=work_read(), backup_age_s=backup_age_s())
     finally:
         # This thread ends; so must its connection.
         connection.close()

@@ -1,10 +1,12 @@
 """The page that says which parts work, and the schema."""
 
 import threading
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from drf_spectacular.utils import extend_schema
@@ -13,7 +15,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from ops.status import status_check
+from ops.status import Told, status_check
 from ops.work import Work
 
 
@@ -40,16 +42,23 @@ class SchemaView(SpectacularAPIView):
 def status(request: HttpRequest) -> HttpResponse:
     """HTML for people, JSON for those who ask for it; 503 when a part is in error."""
     checked = status_check()
-    parts, work = checked.parts, _told(checked.work) if checked.work else None
+    parts, told = checked.parts, checked.told
+    jobs = _jobs(told.work) if told else None
+    backup = _backup(told) if told else None
     well = all(parts.values())
     code = 200 if well else 503
     if request.get_preferred_type(["text/html", "application/json"]) == "application/json":
         words = {name: "ok" if works else "error" for name, works in parts.items()}
-        return JsonResponse({"status": "ok" if well else "error", "parts": words, "jobs": work}, status=code)
-    return render(request, "ops/status.html", {"parts": parts, "jobs": work, "well": well}, status=code)
+        return JsonResponse(
+            {"status": "ok" if well else "error", "parts": words, "jobs": jobs, "backup": backup}, status=code
+        )
+    age_s = backup["age_s"] if backup else None
+    backed_up = None if age_s is None else timezone.now() - timedelta(seconds=age_s)
+    shown = {"parts": parts, "jobs": jobs, "backup": backup, "backed_up": backed_up, "well": well}
+    return render(request, "ops/status.html", shown, status=code)
 
 
-def _told(work: Work) -> dict[str, int]:
+def _jobs(work: Work) -> dict[str, int]:
     """Numbers alone: anybody may see the page."""
     return {
         "waiting": sum(work.waiting.values()),
@@ -57,3 +66,8 @@ def _told(work: Work) -> dict[str, int]:
         "oldest_waiting_s": round(work.oldest_due_s),
         "failed_last_hour": work.failed_last_hour,
     }
+
+
+def _backup(told: Told) -> dict[str, int | None]:
+    """How old the last good backup is, in seconds; None where there is none."""
+    return {"age_s": None if told.backup_age_s is None else round(told.backup_age_s)}

@@ -2,6 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils import timezone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,3 +34,19 @@ def work_read() -> Work:
     """In a number of queries that does not depend on how much there is. Raises what the database raises."""
     [read] = _reads
     return read()
+
+
+Last = Callable[[], datetime | None]
+_lasts: list[Last] = []
+
+
+def backups_register(last: Last) -> None:
+    """Have ``last`` tell of when the last good backup's rows are."""
+    _lasts[:] = [last]
+
+
+def backup_age_s() -> float | None:
+    """How old the last good backup's rows are; None if there is none. Raises what the database raises."""
+    [last] = _lasts
+    taken = last()
+    return None if taken is None else max(0.0, (timezone.now() - taken).total_seconds())

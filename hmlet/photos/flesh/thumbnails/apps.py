@@ -14,8 +14,9 @@ class ThumbnailsConfig(AppConfig):
 
         from thumbnails.handlers import FileThumbnailHandler
         from thumbnails.selectors import files_kept, files_named, pictures_of_files, thumbnails_kept, thumbnails_named
+        from thumbnails.services import files_forget, thumbnails_forget
 
         handler_register(Job.Kind.FILE_THUMBNAIL, FileThumbnailHandler())
         pictures_register(Job.Kind.FILE_THUMBNAIL, pictures_of_files)
-        named_register("originals", files_named, files_kept)
-        named_register("thumbnails", thumbnails_named, thumbnails_kept)
+        named_register("originals", files_named, files_kept, files_forget)
+        named_register("thumbnails", thumbnails_named, thumbnails_kept, thumbnails_forget)

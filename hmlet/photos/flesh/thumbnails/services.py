@@ -64,3 +64,13 @@ def images_sweep() -> int:
     while ids := list(old.exclude(id__in=subjects_at_work(kind=Job.Kind.FILE_THUMBNAIL))[:BATCH]):
         swept += LooseImage.objects.filter(id__in=ids).delete()[0]
     return swept
+
+
+def files_forget(keys: list[str]) -> None:
+    """Forget the images whose files are gone."""
+    LooseImage.objects.filter(key__in=keys).delete()
+
+
+def thumbnails_forget(keys: list[str]) -> None:
+    """Forget the images whose thumbnails are gone."""
+    LooseImage.objects.filter(thumbnail_key__in=keys).delete()

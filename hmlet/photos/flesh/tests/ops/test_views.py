@@ -9,6 +9,7 @@ from django.test import Client
 from django.utils import timezone
 from jobs.models import Job
 from ops import status
+from ops.status import Told
 from ops.work import Work, work_read
 
 NOTHING = Work(waiting={}, running={}, failed={}, failed_last_hour=0, oldest_due_s=0.0)
@@ -59,7 +60,7 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
     for name in states:
         monkeypatch.setattr(status, f"{name}_check", lambda name=name: check(name))
     # The page's threads have connections of their own, which see nothing of a test's transaction.
-    monkeypatch.setattr(status, "work_ask", lambda: NOTHING)
+    monkeypatch.setattr(status, "database_ask", lambda: Told(work=NOTHING, backup_age_s=None))
     return states
 
 
@@ -71,6 +72,7 @@ def test_the_status_page_is_for_people_and_programs(client: Client, parts: dict[
         "status": "ok",
         "parts": {"database": "ok", "queue": "ok", "storage": "ok", "workers": "ok"},
         "jobs": {"waiting": 0, "running": 0, "oldest_waiting_s": 0, "failed_last_hour": 0},
+        "backup": {"age_s": None},
     }
 
 
@@ -85,12 +87,15 @@ def test_the_status_page_tells_what_there_is_to_do(
     Job.objects.filter(state=Job.State.QUEUED).update(created=now - timedelta(seconds=100))
     with django_assert_num_queries(2):
         work = work_read()
-    monkeypatch.setattr(status, "work_ask", lambda: work)
-    told = client.get("/status/", headers={"Accept": "application/json"}).json()["jobs"]
+    monkeypatch.setattr(status, "database_ask", lambda: Told(work=work, backup_age_s=7200.4))
+    said = client.get("/status/", headers={"Accept": "application/json"}).json()
+    assert said["backup"] == {"age_s": 7200}
+    told = said["jobs"]
     assert 100 <= told.pop("oldest_waiting_s") < 160
     assert told == {"waiting": 2, "running": 1, "failed_last_hour": 1}
     page = client.get("/status/").content.decode()
     assert "Failed within an hour</th><td>1</td>" in page
+    assert "2\xa0hours ago" in page
 
 
 def test_a_database_that_is_away_leaves_the_rest_of_the_page(
@@ -100,7 +105,7 @@ def test_a_database_that_is_away_leaves_the_rest_of_the_page(
         raise OperationalError("away")
 
     parts["database"] = False
-    monkeypatch.setattr(status, "work_ask", away)
+    monkeypatch.setattr(status, "database_ask", away)
     response = client.get("/status/", headers={"Accept": "application/json"})
     assert (response.status_code, response.json()["jobs"]) == (503, None)
     assert "Nobody can tell" in client.get("/status/").content.decode()
