@@ -17,6 +17,7 @@ from PIL import Image
 from imaging.decode import heic_codec_load
 from imaging.renditions import Picture, Pictures, Wanted, renditions_make
 from imaging.sandbox import ForkServer, KeptServer, Sandbox
+from imaging.webp import webp_codec_load
 
 PATIENT_NICENESS = 10
 _HEAD_LENGTH = struct.Struct("!I")
@@ -64,8 +65,9 @@ def _have_next() -> None:
 
 
 def _server_started() -> ForkServer:
-    # Before the fork: importing it takes longer than making a thumbnail.
+    # Before the fork: importing them takes longer than making a thumbnail.
     heic_codec_load()
+    webp_codec_load()
     return ForkServer(_work, rehearse=_rehearse)
 
 

@@ -44,8 +44,9 @@ Image.MAX_IMAGE_PIXELS = None
 SIDE_MAX = 65_500
 """libjpeg's own limit; nothing a camera makes comes near."""
 DECODED_PIXELS_MAX = 50_000_000
-COEFFICIENT_PIXELS_MAX = 200_000_000
-"""A progressive JPEG keeps all its coefficients while decoding, whatever the scale: 3 to 6 bytes a pixel."""
+COEFFICIENT_BYTES_MAX = 360_000_000
+"""A progressive JPEG keeps all its coefficients while decoding, whatever the scale: enough for 120 megapixels with
+colour at half the size, or for 60 without."""
 
 Size = tuple[int, int]
 """Width and height in pixels."""
@@ -143,17 +144,17 @@ def header_read(file: BinaryIO) -> Header:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            (width, height), shown, progressive = _sizes(file, image_format, start)
+            (width, height), shown, coefficients = _sizes(file, image_format, start)
     except HOSTILE as error:
         raise ImageUnreadable from error
     finally:
         file.seek(0)
-    size_check(image_format, width, height, progressive=progressive)
+    size_check(image_format, width, height, coefficient_bytes=coefficients)
     content_type, extension = EXTENSIONS[image_format]
     return Header(format=image_format, content_type=content_type, extension=extension, width=shown[0], height=shown[1])
 
 
-def size_check(image_format: str, width: int, height: int, *, progressive: bool = False) -> None:
+def size_check(image_format: str, width: int, height: int, *, coefficient_bytes: int = 0) -> None:
     """Raise ImageTooLarge where a thumbnail would cost too much to decode; ImageUnreadable for no size at all."""
     if width < 1 or height < 1:
         raise ImageUnreadable
@@ -162,7 +163,7 @@ def size_check(image_format: str, width: int, height: int, *, progressive: bool 
     # A JPEG is decoded at an eighth where the thumbnail allows it (libjpeg's DCT scaling).
     scale = 8 if image_format == "JPEG" and min(width, height) >= 8 * 128 else 1
     decoded = -(-width // scale) * -(-height // scale)
-    if decoded > DECODED_PIXELS_MAX or (progressive and width * height > COEFFICIENT_PIXELS_MAX):
+    if decoded > DECODED_PIXELS_MAX or coefficient_bytes > COEFFICIENT_BYTES_MAX:
         raise ImageTooLarge(
             f"The image is {width}×{height} pixels; we decode {DECODED_PIXELS_MAX // 1_000_000} megapixels. "
             "Scale it down, or save it as a baseline JPEG, and post it again."
@@ -174,18 +175,18 @@ def image_open(file: BinaryIO, image_format: str) -> Image.Image:
     return Image.open(file, formats=(image_format,))
 
 
-def _sizes(file: BinaryIO, image_format: str, start: bytes) -> tuple[Size, Size, bool]:
-    """Width and height as decoded and as shown; whether it is a progressive JPEG."""
+def _sizes(file: BinaryIO, image_format: str, start: bytes) -> tuple[Size, Size, int]:
+    """Width and height as decoded and as shown; what a progressive JPEG's coefficients take, in bytes."""
     if image_format == "WEBP":
         size = _webp_size(start)
-        return size, size, False
+        return size, size, 0
     if image_format in {"AVIF", "HEIF"}:
-        return *item_size(file), False
+        return *item_size(file), 0
     with image_open(file, image_format) as image:
         width, height = image.size
         # Pillow turns a TIFF by itself. For PNG asking for EXIF may decode; the worker corrects the size then.
         sideways = image_format == "JPEG" and orientation(image) in range(5, 9)
-        return (width, height), (height, width) if sideways else (width, height), is_progressive(image)
+        return (width, height), (height, width) if sideways else (width, height), coefficient_bytes(image)
 
 
 def orientation(image: Image.Image) -> int:
@@ -199,6 +200,15 @@ def orientation(image: Image.Image) -> int:
 def is_progressive(image: Image.Image) -> bool:
     """Whether it is a JPEG in scans of growing detail."""
     return bool(image.info.get("progressive"))
+
+
+def coefficient_bytes(image: Image.Image) -> int:
+    """What libjpeg allocates for all of them, two bytes each, where the image is a progressive JPEG; else 0."""
+    if not is_progressive(image) or not isinstance(image, JpegImagePlugin.JpegImageFile):
+        return 0
+    samples = [across * down for _, across, down, _ in image.layer]
+    most = max(across for _, across, _, _ in image.layer) * max(down for _, _, down, _ in image.layer)
+    return 2 * image.width * image.height * sum(samples) // most
 
 
 def _webp_size(start: bytes) -> Size:

@@ -7,6 +7,8 @@ colours for each rendition, so that another version of a codec may differ by its
 import io
 import json
 import random
+import struct
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,8 @@ from imaging.colour import flattened
 from imaging.encode import JPEG, image_encode
 from imaging.renditions import Pictures, Wanted, renditions_make
 from PIL import Image, ImageCms, ImageDraw, ImageFilter, ImageOps
+
+from tests.imaging.profiles import adobe_rgb
 
 pillow_heif.register_heif_opener()
 
@@ -30,14 +34,14 @@ WANTED = (
 )
 
 _MODES = {
-    "JPEG": ("RGB", "L", "CMYK", "progressive"),
-    "PNG": ("RGB", "RGBA", "L", "LA", "P", "P-transparent", "1", "I;16"),
-    "WEBP": ("RGB", "RGBA", "lossless"),
+    "JPEG": ("RGB", "L", "CMYK", "progressive", "wide"),
+    "PNG": ("RGB", "RGBA", "L", "LA", "P", "P-transparent", "1", "I;16", "RGB;16", "wide"),
+    "WEBP": ("RGB", "RGBA", "lossless", "wide"),
     "GIF": ("P", "P-transparent", "L"),
-    "TIFF": ("RGB", "RGBA", "L", "P", "CMYK", "1", "I;16", "F", "LAB"),
-    "BMP": ("RGB", "L", "P", "1"),
-    "AVIF": ("RGB", "RGBA"),
-    "HEIF": ("RGB", "RGBA", "L"),
+    "TIFF": ("RGB", "RGBA", "L", "P", "CMYK", "1", "I;16", "F", "LAB", "LA", "wide"),
+    "BMP": ("RGB", "L", "P", "1", "RGBA"),
+    "AVIF": ("RGB", "RGBA", "L", "wide"),
+    "HEIF": ("RGB", "RGBA", "L", "wide"),
 }
 _UNTURNED = {"GIF", "BMP"}
 """Formats that have no place for an orientation."""
@@ -80,6 +84,10 @@ def source(case: Case) -> bytes:
         exif = Image.Exif()
         exif[0x0112] = case.orientation
         options["exif"] = exif if case.format == "TIFF" else exif.tobytes()
+    if case.mode == "wide":
+        options["icc_profile"] = adobe_rgb()
+    if case.mode == "RGB;16":
+        return _png_of_16_bits(image, options["exif"])
     out = io.BytesIO()
     image.save(out, case.format, **options)
     return out.getvalue()
@@ -91,6 +99,11 @@ def reference(case: Case, content: bytes, size: tuple[int, int], *, crop: bool) 
     with Image.open(io.BytesIO(content)) as opened:
         opened.load()
         image: Image.Image = ImageOps.exif_transpose(opened)
+    if case.mode == "wide":
+        embedded = ImageCms.ImageCmsProfile(io.BytesIO(adobe_rgb()))
+        shown = ImageCms.profileToProfile(image.convert("RGB"), embedded, ImageCms.createProfile("sRGB"))
+        assert shown is not None
+        image = shown
     if case.mode in {"I;16", "F"}:
         top = 65535 if case.mode == "I;16" else 255
         image = image.convert("F").point(lambda value: value * (255 / top)).convert("L")
@@ -139,6 +152,20 @@ def _scene(seed: int) -> Image.Image:
     return image
 
 
+def _png_of_16_bits(image: Image.Image, exif: bytes) -> bytes:
+    """Which Pillow reads, and does not write."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    width, height = image.size
+    samples = bytes(value for sample in image.tobytes() for value in (sample, sample))
+    rows = b"".join(b"\0" + samples[row * width * 6 : (row + 1) * width * 6] for row in range(height))
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0))
+    tags = chunk(b"eXIf", exif.removeprefix(b"Exif\0\0"))
+    return b"\x89PNG\r\n\x1a\n" + head + tags + chunk(b"IDAT", zlib.compress(rows, 1)) + chunk(b"IEND", b"")
+
+
 def _boxes(chance: random.Random, count: int) -> Iterator[tuple[int, int, int, int]]:
     for _ in range(count):
         left, top = chance.randrange(SIZE[0] - 60), chance.randrange(SIZE[1] - 60)
@@ -147,7 +174,7 @@ def _boxes(chance: random.Random, count: int) -> Iterator[tuple[int, int, int, i
 
 def _in_mode(scene: Image.Image, mode: str) -> Image.Image:
     fade = Image.linear_gradient("L").rotate(90).resize(SIZE)
-    if mode in {"progressive", "lossless"}:
+    if mode in {"progressive", "lossless", "wide", "RGB;16"}:
         return scene
     if mode == "RGBA":
         scene.putalpha(fade)

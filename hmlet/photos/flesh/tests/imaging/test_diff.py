@@ -256,6 +256,47 @@ def test_whatever_the_options_boxes_lie_inside_apart_and_hold_all_that_changed(d
     assert sum(one.area for one in found) == int((before != after).any(axis=2).sum())
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    sizes=st.tuples(*[st.integers(1, 120)] * 4),
+    options=st.builds(
+        DiffOptions,
+        threshold=st.integers(0, 254),
+        area_min=st.integers(1, 50),
+        merge_distance=st.integers(0, 40),
+        ignore=st.lists(
+            st.builds(
+                Box,
+                x=st.integers(0, 130),
+                y=st.integers(0, 130),
+                width=st.integers(1, 130),
+                height=st.integers(1, 130),
+            ),
+            max_size=3,
+        ).map(tuple),
+        noise=st.sampled_from(["measure", "none", "tolerate"]),
+        shift_max=st.integers(0, 8),
+        alignment=st.sampled_from(["scale", "pad"]),
+        layout=st.sampled_from(["side_by_side", "blended"]),
+        picture_side_max=st.integers(64, 300),
+    ),
+)
+def test_whatever_the_sizes_and_options_regions_lie_inside_and_the_picture_is_in_bounds(
+    sizes: tuple[int, int, int, int], options: DiffOptions
+) -> None:
+    before, after = photo(1, sizes[:2]), photo(2, sizes[2:])
+    after.paste((250, 20, 20), (sizes[2] // 3, sizes[3] // 3, sizes[2] // 3 + 20, sizes[3] // 3 + 20))
+    result = diff(io.BytesIO(saved(before)), io.BytesIO(saved(after)), options)
+    padded = options.alignment == "pad"
+    width, height = (max(sizes[0], sizes[2]), max(sizes[1], sizes[3])) if padded else sizes[:2]
+    assert max(result.picture.size) <= options.picture_side_max
+    assert 0 <= result.pixels_changed <= result.pixels_compared <= width * height
+    for region in result.regions:
+        assert region.x + region.width <= width
+        assert region.y + region.height <= height
+        assert options.area_min <= region.area <= region.width * region.height
+
+
 def test_the_command_prints_boxes_and_writes_the_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before, after, picture = tmp_path / "before.png", tmp_path / "after.png", tmp_path / "picture.png"
     before.write_bytes(saved(drawn()))

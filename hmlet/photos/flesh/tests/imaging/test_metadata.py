@@ -5,6 +5,9 @@ import struct
 from collections.abc import Iterator
 
 import pytest
+from imaging.diff import diff
+from imaging.diff_options import DiffOptions, Layout
+from imaging.diff_picture import picture_png
 from imaging.renditions import Picture, Wanted, renditions_make
 from PIL import Image
 
@@ -39,6 +42,26 @@ def test_no_canary_survives(image_format: str, wanted: tuple[Wanted, ...]) -> No
             image.load()
             assert not image.getexif()
             assert not {"icc_profile", "xmp", "exif", "comment", "photoshop"} & set(image.info)
+
+
+@pytest.mark.parametrize("layout", ["side_by_side", "blended"])
+@pytest.mark.parametrize("image_format", FILES)
+def test_no_canary_survives_in_the_picture_of_a_comparison(image_format: str, layout: Layout) -> None:
+    plain = io.BytesIO()
+    Image.new("RGB", SIZE, "grey").save(plain, "PNG")
+    result = diff(io.BytesIO(FILES[image_format]()), plain, DiffOptions(layout=layout))
+    content = picture_png(result.picture)
+    assert result.regions
+    assert CANARY not in content
+    assert set(_png_chunks(content)) == {"IHDR", "IDAT", "IEND"}
+
+
+def _png_chunks(content: bytes) -> Iterator[str]:
+    position = 8
+    while position < len(content):
+        length, kind = struct.unpack_from(">I4s", content, position)
+        yield kind.decode()
+        position += 12 + length
 
 
 # What a file may be made of. Whoever wants to hide a text elsewhere has no elsewhere.

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import struct
 from typing import Any
 
 import pytest
@@ -14,10 +15,21 @@ from imaging.renditions import Pictures, Wanted, renditions_make
 from PIL import Image, ImageCms
 
 from tests.images import encoded, png_bomb, webp_bomb
+from tests.imaging.profiles import adobe_rgb
 
 heic_codec_load()
 
 FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIF"]
+MODES = {
+    "JPEG": ("RGB", "L", "CMYK"),
+    "PNG": ("RGB", "RGBA", "L", "LA", "P", "1"),
+    "WEBP": ("RGB", "RGBA"),
+    "GIF": ("P", "L"),
+    "TIFF": ("RGB", "RGBA", "L", "LA", "P", "CMYK", "1", "F"),
+    "BMP": ("RGB", "L", "P", "1"),
+    "AVIF": ("RGB", "RGBA"),
+    "HEIF": ("RGB", "RGBA", "L"),
+}
 THUMBNAIL = Wanted(kind="128", box=(128, 128))
 ALL = (
     THUMBNAIL,
@@ -135,6 +147,36 @@ def test_whatever_the_sizes_a_rendition_fits_its_box(
     assert picture.width == min(width, across) or picture.height == min(height, down)
 
 
+@settings(deadline=None, max_examples=80)
+@given(
+    st.sampled_from([(image_format, mode) for image_format, modes in MODES.items() for mode in modes]),
+    st.integers(1, 300),
+    st.integers(1, 300),
+    st.lists(
+        st.builds(
+            Wanted,
+            kind=st.just(""),
+            box=st.tuples(st.integers(1, 320), st.integers(1, 320)),
+            crop=st.booleans(),
+            formats=st.lists(st.sampled_from(["JPEG", "WEBP", "AVIF"]), min_size=1, unique=True).map(tuple),
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+)
+def test_whatever_is_asked_of_whatever_image_comes_out_as_told(
+    kind: tuple[str, str], width: int, height: int, wanted: list[Wanted]
+) -> None:
+    pictures = renditions_make(io.BytesIO(encoded(width, height, image_format=kind[0], mode=kind[1])), wanted).pictures
+    assert len(pictures) == sum(len(each.formats) for each in wanted)
+    for picture in pictures:
+        with Image.open(io.BytesIO(picture.content)) as image:
+            image.load()
+            assert (image.format, image.size) == (picture.format, (picture.width, picture.height))
+            assert image.width <= width
+            assert image.height <= height
+
+
 def test_transparency_stays_where_the_format_has_it() -> None:
     out = io.BytesIO()
     image = Image.new("RGBA", (300, 300), (255, 0, 0, 255))
@@ -150,7 +192,7 @@ def test_transparency_stays_where_the_format_has_it() -> None:
 
 def test_colours_of_a_wide_gamut_come_out_as_srgb_shows_them() -> None:
     # Adobe RGB (1998): primaries and gamma of its specification; its green is outside sRGB, its greys are the same.
-    wide = _adobe_rgb()
+    wide = adobe_rgb()
     for colour, expected in (((128, 128, 128), (128, 128, 128)), ((200, 100, 50), (225, 99, 39))):
         out = io.BytesIO()
         Image.new("RGB", (200, 200), colour).save(out, "PNG", icc_profile=wide)
@@ -168,31 +210,6 @@ def test_a_broken_profile_and_broken_exif_do_not_cost_the_image() -> None:
         header = header_read(io.BytesIO(content))
         assert (header.width, header.height) == (300, 200)
         assert made(content)[1].size == (128, 85)
-
-
-def _adobe_rgb() -> bytes:
-    """A matrix profile (ICC.1:2010, 8.3) with the colorants of Adobe RGB, adapted to D50, and gamma 563/256."""
-    import struct
-
-    def xyz(*values: float) -> bytes:
-        return b"XYZ \0\0\0\0" + b"".join(struct.pack(">i", round(value * 65536)) for value in values)
-
-    curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, 563) + bytes(2)
-    tags = {
-        b"rXYZ": xyz(0.60974, 0.31111, 0.01947),
-        b"gXYZ": xyz(0.20528, 0.62567, 0.06087),
-        b"bXYZ": xyz(0.14919, 0.06322, 0.74457),
-        b"wtpt": xyz(0.9642, 1.0, 0.8249),
-        **dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve),
-    }
-    table, body = struct.pack(">I", len(tags)), b""
-    start = 128 + 4 + 12 * len(tags)
-    for name, content in tags.items():
-        table += name + struct.pack(">II", start + len(body), len(content))
-        body += content
-    head = struct.pack(">I4sI4s4s4s", start + len(body), b"none", 0x02400000, b"mntr", b"RGB ", b"XYZ ")
-    head += bytes(12) + b"acsp" + bytes(28) + struct.pack(">iii", 63190, 65536, 54061)
-    return head.ljust(128, b"\0") + table + body
 
 
 @pytest.mark.parametrize("image_format", FORMATS)
@@ -214,8 +231,19 @@ def test_a_large_jpeg_is_accepted_because_it_scales_while_decoding() -> None:
     for image_format, width, height in [("PNG", 20_000, 15_000), ("JPEG", 60_000, 900), ("JPEG", 65_000, 65_000)]:
         with pytest.raises(ImageTooLarge):
             size_check(image_format, width, height)
-    with pytest.raises(ImageTooLarge):
-        size_check("JPEG", 20_000, 15_000, progressive=True)
+
+
+def test_a_progressive_jpeg_is_refused_where_its_coefficients_alone_would_be_too_many() -> None:
+    def claiming(width: int, height: int, subsampling: int) -> io.BytesIO:
+        content = encoded(64, 48, image_format="JPEG", progressive=True, subsampling=subsampling)
+        frame = content.index(b"\xff\xc2") + 5
+        return io.BytesIO(content[:frame] + struct.pack(">HH", height, width) + content[frame + 4 :])
+
+    assert header_read(claiming(12_000, 9_000, 2)).width == 12_000
+    assert header_read(claiming(8_000, 7_000, 0)).width == 8_000
+    for width, height, subsampling in ((12_000, 9_000, 0), (14_000, 10_000, 2)):
+        with pytest.raises(ImageTooLarge):
+            header_read(claiming(width, height, subsampling))
 
 
 @settings(deadline=None)
