@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import pytest
+from ht.api_clients.diffs import Diff, DiffOptions
 from ht.api_clients.photos import Photo
 from PIL import Image
 from pl.stage import Stage
@@ -48,6 +49,7 @@ class Gallery:
     exhibits: tuple[Exhibit, ...]
     thumbnail_url: str
     thumbnail: bytes
+    diff: Diff
     renditions: tuple[str, ...]
     """How the paths of a photo's renditions begin, for each that has some."""
 
@@ -71,6 +73,8 @@ def gallery(env: HmletEnv, stage: Stage, generated_names: list[str]) -> Iterator
         published = photos.wait_until_ready(posted["published"])
         draft = photos.wait_until_ready(posted["draft"])
         wait_for(lambda: photos.get(posted["failed"]).status == "failed", what="the broken photo fails")
+        asked = owner.client.diffs.create(published, draft, DiffOptions(alignment="scale"), keep=True)
+        diff = owner.client.diffs.wait_until_done(asked)
         keys = {photo: original.key for original in stored_originals(stage, owner.name) for photo in original.photos}
         yield Gallery(
             owner=owner,
@@ -82,6 +86,7 @@ def gallery(env: HmletEnv, stage: Stage, generated_names: list[str]) -> Iterator
             ),
             thumbnail_url=str(published.thumbnail),
             thumbnail=photos.download_thumbnail(published),
+            diff=diff,
             renditions=tuple(urlsplit(str(photo.thumbnail)).path.rpartition("-")[0] for photo in (published, draft)),
         )
 
@@ -115,7 +120,8 @@ def _walked(env: HmletEnv, gallery: Gallery, visitor: str, web: Web) -> list[Sho
                 body: dict[str, str] | None = None if method in {"get", "head", "options", "delete"} else {}
                 walk.ask(method.upper(), address, json=body, headers={"Accept": accepted})
     starts = [*PAGES, *schema_free(schema), f"/admin/auth/user/?q={gallery.owner.name}"]
-    starts += [f"/admin/{place}/?q={gallery.owner.name}" for place in ("gallery/photo", "jobs/job")]
+    starts += [f"/admin/{place}/?q={gallery.owner.name}" for place in ("gallery/photo", "jobs/job", "diffs/diff")]
+    starts += [f"/api/v1/diffs/{gallery.diff.id}/", f"/admin/diffs/diff/{gallery.diff.id}/change/"]
     starts += [f"/api/v1/photos/{photo_id}/{guess}/" for photo_id in ids for guess in GUESSES]
     starts += [f"/admin/gallery/photo/{photo_id}/{page}/" for photo_id in ids for page in ("change", "history")]
     starts += ["/api/v1/photos/?owner=me", f"/api/v1/photos/?search={gallery.owner.name}&page_size=1"]
@@ -140,6 +146,11 @@ def test_the_walk_went_where_it_should(gallery: Gallery, walks: dict[str, list[S
     assert any(
         shown.asked.startswith("POST") and "Delete multiple objects" in shown.text for shown in walks["superuser"]
     )
+    assert gallery.diff.picture is not None
+    picture = urlsplit(gallery.diff.picture.url).path
+    for visitor, walk in walks.items():
+        seen_by = [shown for shown in walk if picture in shown.asked and shown.status == 200]
+        assert bool(seen_by) == (visitor in {"owner", "superuser"}), visitor
     for visitor in ("owner", "stranger", "superuser"):
         assert gallery.thumbnail in [shown.content for shown in walks[visitor]], visitor
     # The detectors see what they are for.
