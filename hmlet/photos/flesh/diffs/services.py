@@ -69,7 +69,9 @@ def diff_request(
         if side.key is not None:
             _store(side.key, uploads[Side.Place(side.place)])
     with transaction.atomic():
-        name = " → ".join(side.name or side.place for side in sides)
+        # What a photo is called is not for everyone who may look at jobs.
+        named = {place: "photo" if isinstance(image, Photo) else "" for place, image in places.items()}
+        name = " → ".join(named[Side.Place(side.place)] or side.name or side.place for side in sides)
         job = job_create(kind=Job.Kind.DIFF, owner=owner, subject=diff_id, name=name)
         diff = Diff.objects.create(
             id=diff_id,

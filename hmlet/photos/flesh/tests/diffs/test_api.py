@@ -155,6 +155,8 @@ def test_two_photos_are_compared_by_their_ids_in_json_and_in_a_form(
         work_off()
         told = api.get(answer["Location"]).json()
         assert told["before"] == {"photo": one["id"], "name": "old", "width": 320, "height": 240}
+        # Who looks at jobs is not thereby told what people call their photos.
+        assert api.get(told["job"]).json()["name"].startswith("photo → ")
         assert [box["area"] for box in told["regions"]] == [600, 16]
 
 
