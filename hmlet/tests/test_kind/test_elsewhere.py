@@ -22,6 +22,8 @@ OUTSIDE = {
     "storage_web_secret_key": "web's",
     "storage_worker_access_key": "WORKER",
     "storage_worker_secret_key": "worker's",
+    "storage_backup_access_key": "BACKUP",
+    "storage_backup_secret_key": "backup's",
 }
 
 
@@ -81,7 +83,8 @@ def test_nothing_that_keeps_data_is_installed_and_all_programs_go_where_the_fiel
 
 def test_its_passwords_and_keys_come_from_the_encrypted_file(env: ElsewhereEnv) -> None:
     objects = {secret.name: secret.keys for secret in platform(env).secrets}
-    assert set(objects) == {"backend-auth", "backend-worker-auth", "backend-sweeper-auth", "backend-admin-auth"}
+    programs = ("", "-worker", "-sweeper", "-backup", "-admin")
+    assert set(objects) == {f"backend{program}-auth" for program in programs}
     of_web = {
         key: value if isinstance(value, str) else value.reveal() for key, value in objects["backend-auth"].items()
     }

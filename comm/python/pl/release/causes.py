@@ -32,6 +32,8 @@ _START_REASONS = frozenset(
     {"CreateContainerConfigError", "CreateContainerError", "RunContainerError", "StartError", "ContainerCannotRun"}
 )
 _MOUNT_EVENTS = frozenset({"FailedMount", "FailedAttachVolume", "FailedMapVolume"})
+_NODE_IS_LATE = "cache: timed out waiting for the condition"
+"""A busy node has not heard of a Secret or ConfigMap yet, be it there or not. It tries again, and then says which."""
 _SANDBOX_EVENTS = frozenset({"FailedCreatePodSandBox"})
 _SCALES_UP = "TriggeredScaleUp"
 
@@ -116,8 +118,12 @@ def _of_pod(pod: Object, snapshot: Snapshot, events: list[Object]) -> Iterator[S
         yield from _of_container(pod, container)
     for event in own:
         if event.get("reason") in _MOUNT_EVENTS | _SANDBOX_EVENTS and status.get("phase") == "Pending":
+            message = str(event.get("message"))
+            late = _NODE_IS_LATE in message
             yield Symptom(
-                key=f"mount {uid_of(pod)}", what=f"Pod/{name} cannot start: {event.get('message')}", patience_s=_LONG_S
+                key=f"{'late' if late else 'mount'} {uid_of(pod)}",
+                what=f"Pod/{name} cannot start: {message}",
+                patience_s=None if late else _LONG_S,
             )
     if status.get("phase") == "Running" and not _is_ready(pod):
         yield _unready(pod, own)

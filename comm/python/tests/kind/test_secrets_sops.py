@@ -28,7 +28,12 @@ def env(tmp_path: Path) -> Any:
     fields.append(SimpleNamespace(name="web_host", secret=False, value="x"))
     (tmp_path / "sample/envs/stage").mkdir(parents=True)
     return SimpleNamespace(
-        fields=lambda: fields, checkout=CHECKOUT, root=tmp_path / "sample", stage="stage", state=state
+        fields=lambda: fields,
+        certificates=dict,
+        checkout=CHECKOUT,
+        root=tmp_path / "sample",
+        stage="stage",
+        state=state,
     )
 
 

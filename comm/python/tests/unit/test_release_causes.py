@@ -192,6 +192,16 @@ def test_a_volume_that_cannot_be_mounted_is_named() -> None:
     )
 
 
+def test_a_node_that_has_not_heard_of_a_secret_yet_is_no_cause_before_the_end() -> None:
+    stuck = pod(containerStatuses=container(waiting("ContainerCreating")))
+    message = (
+        'MountVolume.SetUp failed for volume "s" : failed to sync secret cache: timed out waiting for the condition'
+    )
+    late, missing = (event("FailedMount", text, about(stuck)) for text in (message, "no such secret"))
+    assert only(stuck, events=(late,)).patience_s is None
+    assert {symptom.patience_s is None for symptom in found(stuck, events=(late, missing))} == {True, False}
+
+
 def test_a_pod_that_never_gets_ready_is_a_cause_only_at_the_end_with_its_probe() -> None:
     slow = pod(phase="Running", containerStatuses=container({"running": {}}))
     probe = event("Unhealthy", "Readiness probe failed: HTTP 500", about(slow))
