@@ -206,7 +206,7 @@ def test_what_comes_from_the_storage_is_a_picture_or_nothing(edge: Edge, path: s
 def test_an_upload_may_be_as_large_as_a_photo_and_no_larger(edge: Edge) -> None:
     path = "/api/v1/photos/"
     assert edge.ask(path, method="POST", data=b"x" * LIMIT).json()["size"] == LIMIT
-    refused = edge.ask(path, method="POST", data=b"x" * (LIMIT + 3 * 1024 * 1024))
+    refused = edge.ask(path, method="POST", data=b"x" * (LIMIT + 64 * 1024 + 1))
     assert refused.status_code == 413
     assert refused.json()["code"] == "image_bytes_limit"
     assert set(refused.json()) == {"code", "message", "errors", "request_id"}

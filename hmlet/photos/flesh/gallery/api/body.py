@@ -6,7 +6,7 @@ from rest_framework.request import Request
 from gallery.errors import ImageBytesLimit
 
 FORM_OVERHEAD_BYTES = 64 * 1024
-"""What the other fields and the boundaries of a form may add to the image."""
+"""What the other fields and the boundaries of a form may add to the image. The edge allows the same."""
 
 
 def body_check(request: Request) -> None:
