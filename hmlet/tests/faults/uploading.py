@@ -5,15 +5,13 @@ from __future__ import annotations
 import hashlib
 import io
 import random
-import threading
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
 
 from ht.api_clients.photos import Photo, PhotosApiClient
 from ht.errors import HtError
 from PIL import Image
 
+from hmlet.tests.background import Background
 from hmlet.tests.pictures import distinct, grainy, jpeg, landscape
 
 PAUSE_S = 0.8
@@ -40,7 +38,7 @@ class Record:
     broken: list[BaseException] = field(default_factory=list)
 
 
-class Uploading:
+class Uploading(Background):
     """``clients`` threads that upload until this is left, each image another one. ``label`` tells their photos apart
     from those of others who write to the same ``record``."""
 
@@ -56,30 +54,14 @@ class Uploading:
     ) -> None:
         self.record = Record() if record is None else record
         self._label = label
-        self._over = threading.Event()
         self._images = _images()
-        self._threads = [
-            threading.Thread(target=self._upload, args=(base_url, username, password, number), name=f"client {number}")
-            for number in range(clients)
-        ]
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._over.set()
-        for thread in self._threads:
-            thread.join()
+        super().__init__(lambda number: self._upload(base_url, username, password, number), clients)
 
     def _upload(self, base_url: str, username: str, password: str, number: int) -> None:
         try:
             with PhotosApiClient(base_url, username, password, timeout_s=SILENCE_S, retries=0) as client:
                 turn = 0
-                while not self._over.wait(PAUSE_S):
+                while not self.over.wait(PAUSE_S):
                     turn += 1
                     name = f"{self._label}client {number} upload {turn}"
                     self._note(client, name, distinct(self._images[(number + turn) % len(self._images)], name))

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import itertools
 import threading
-from types import TracebackType
-from typing import Self
 
 import requests
 
+from hmlet.tests.background import Background
 from hmlet.tests.pictures import distinct
 
 PAUSE_S = 0.1
 SILENCE_S = 60.0
 
 
-class Load:
+class Load(Background):
     """``clients`` threads, each on a connection that it keeps, until this is left."""
 
     def __init__(self, base_url: str, token: str, image: bytes, *, clients: int) -> None:
@@ -25,26 +24,13 @@ class Load:
         self._url = f"{base_url}/api/v1/photos/"
         self._headers = {"Authorization": f"Bearer {token}"}
         self._image = image
-        self._over = threading.Event()
         self._counting = threading.Lock()
-        self._threads = [threading.Thread(target=self._go_on, args=(number,)) for number in range(clients)]
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._over.set()
-        for thread in self._threads:
-            thread.join()
+        super().__init__(self._go_on, clients)
 
     def _go_on(self, number: int) -> None:
         with requests.Session() as session:
             for turn in itertools.count():
-                if self._over.wait(PAUSE_S):
+                if self.over.wait(PAUSE_S):
                     return
                 self._note(session, f"load {number} {turn}", posts=turn % 4 == 0)
 

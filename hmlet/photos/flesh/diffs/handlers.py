@@ -13,9 +13,9 @@ from gallery.work_errors import as_job_errors
 from imaging.confined_diff import Compared, diff_confined, options_of
 from imaging.encode import JPEG
 from jobs.errors import JobError
-from jobs.handlers import Write
+from jobs.handlers import Write, write_nothing
 from jobs.models import Job
-from jobs.services import job_create
+from jobs.services import purge_create
 from ops.errors import NotFound
 from uploads.staging import Sink
 
@@ -45,7 +45,7 @@ class DiffHandler:
         if diff is None:
             raise file_expired()
         if diff.state == Diff.State.DONE:
-            return _nothing
+            return write_nothing
         sides = {Side.Place(side.place): side for side in diff.sides.all()}
         before, after = (_source(sides[place], diff.owner_id) for place in (Side.Place.BEFORE, Side.Place.AFTER))
 
@@ -114,12 +114,7 @@ def _write(diff: Diff, sides: dict[Side.Place, Side], compared: Compared) -> Non
     )
     if not there:
         # Deleted meanwhile, and the picture was stored after that.
-        payload = {"originals": [], "thumbnails": [diff.picture_key]}
-        job_create(kind=Job.Kind.PURGE, owner=None, subject=None, payload=payload)
+        purge_create(thumbnails=[diff.picture_key])
         return
     for place, size in ((Side.Place.BEFORE, compared.before), (Side.Place.AFTER, compared.after)):
         Side.objects.filter(pk=sides[place].pk).update(width=size[0], height=size[1])
-
-
-def _nothing() -> None:
-    """There is nothing to write along with the job's end."""

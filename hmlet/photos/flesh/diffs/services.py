@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 from gallery.buckets import originals
-from gallery.errors import ImageBytesLimit, ImageRefused, StorageUnavailable
+from gallery.errors import ImageBytesLimit, ImageRefused
 from gallery.models import Photo, original_key
 from gallery.originals import Upload, upload_inspect
 from imaging.confined_diff import options_told
@@ -23,9 +23,9 @@ from imaging.header import DECODED_PIXELS_MAX
 from jobs.errors import JobNotCancellable
 from jobs.models import Job
 from jobs.selectors import subjects_at_work
-from jobs.services import job_cancel, job_create
+from jobs.services import job_cancel, job_create, purge_create
 from quotas.services import usage_check
-from uploads.staging import STORAGE_ERRORS
+from uploads.staging import storage_takes
 
 from diffs.errors import DiffBytesLimit, DiffMissing, DiffsLimit
 from diffs.models import Diff, Side
@@ -67,7 +67,9 @@ def diff_request(
     # The objects first: without their rows they are swept, a row without them would be a promise that nobody can keep.
     for side in sides:
         if side.key is not None:
-            _store(side.key, uploads[Side.Place(side.place)])
+            upload = uploads[Side.Place(side.place)]
+            with storage_takes():
+                originals().write(side.key, upload.file, upload.header.content_type)
     with transaction.atomic():
         # What a photo is called is not for everyone who may look at jobs.
         named = {place: "photo" if isinstance(image, Photo) else "" for place, image in places.items()}
@@ -97,8 +99,7 @@ def diff_delete(*, diff: Diff) -> None:
         if held is None:
             raise DiffMissing
         files = [key for key in held.sides.values_list("key", flat=True) if key]
-        payload = {"originals": files, "thumbnails": [held.picture_key]}
-        job_create(kind=Job.Kind.PURGE, owner=None, subject=None, payload=payload)
+        purge_create(originals=files, thumbnails=[held.picture_key])
         held.delete()
 
 
@@ -151,14 +152,6 @@ def _side(diff_id: uuid.UUID, place: Side.Place, image: Image, upload: Upload | 
         width=upload.header.width,
         height=upload.header.height,
     )
-
-
-def _store(key: str, upload: Upload) -> None:
-    try:
-        originals().write(key, upload.file, upload.header.content_type)
-    except STORAGE_ERRORS as error:
-        log.warning("the object storage does not take an image: %s", error)
-        raise StorageUnavailable from error
 
 
 def _cancel(job: Job) -> None:

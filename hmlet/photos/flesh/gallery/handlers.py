@@ -7,9 +7,9 @@ from django.contrib.auth import get_user_model
 from imaging.confined import renditions_confined
 from imaging.renditions import Picture, Pictures, Wanted
 from jobs.errors import JobError
-from jobs.handlers import Write, handler_register
+from jobs.handlers import Write, handler_register, write_nothing
 from jobs.models import Job
-from jobs.services import job_create
+from jobs.services import job_create, purge_create
 from uploads.staging import STORAGE_ERRORS
 
 from gallery.buckets import originals, thumbnails
@@ -31,7 +31,7 @@ class ThumbnailHandler:
         if original is None:
             return _gone(job)
         if original.state == Original.State.READY:
-            return _nothing
+            return write_nothing
         made = _made(original, [THUMBNAIL])
         stored = _Stored(original, made.pictures)
         return lambda: self._write(job, original, made, stored)
@@ -82,7 +82,7 @@ class RenditionsHandler:
             return _gone(job)
         again = job.payload.get("again", False)
         if not again and set(original.renditions.values_list("kind", flat=True)) >= set(SIZES_BY_KIND):
-            return _nothing
+            return write_nothing
         # All of them, whatever is there: they are made of each other, and come out the same each time.
         pictures = _made(original, OTHERS, patient=True).pictures
         if again:
@@ -111,10 +111,10 @@ class PurgeHandler:
     def work(self, job: Job) -> Write:
         # The row first: while it is there, a new photo of the same bytes may take it, and needs the objects.
         if job.subject is not None and not original_delete_unused(original_id=job.subject):
-            return _nothing
+            return write_nothing
         # An upload that came to nothing, or seemed to: a commit whose answer was lost has made the row all the same.
         if job.subject is None and Original.objects.filter(key__in=job.payload["originals"]).exists():
-            return _nothing
+            return write_nothing
         renditions = rendition_keys(job.subject) if job.subject else ()
         try:
             for key in job.payload["originals"]:
@@ -123,7 +123,7 @@ class PurgeHandler:
                 thumbnails().discard(key)
         except STORAGE_ERRORS as error:
             raise storage_away(error) from error
-        return _nothing
+        return write_nothing
 
     def give_up(self, job: Job, error: JobError) -> None:
         """The sweep deletes what no row names."""
@@ -198,15 +198,10 @@ def _original_of(job: Job) -> Original | None:
 
 def _gone(job: Job) -> Write:
     """For an original that is not there: an earlier attempt may have stored something after it went."""
-    return (lambda: _leave_nothing(job)) if job.attempts > 1 else _nothing
+    return (lambda: _leave_nothing(job)) if job.attempts > 1 else write_nothing
 
 
 def _leave_nothing(job: Job) -> None:
     """Have all renditions deleted of an original that went."""
     if job.subject is not None:
-        payload = {"originals": [], "thumbnails": rendition_keys(job.subject)}
-        job_create(kind=Job.Kind.PURGE, owner=None, subject=None, payload=payload)
-
-
-def _nothing() -> None:
-    """There is nothing to write along with the job's end."""
+        purge_create(thumbnails=rendition_keys(job.subject))

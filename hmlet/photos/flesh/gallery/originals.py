@@ -24,12 +24,12 @@ from imaging.errors import ImageError
 from imaging.header import Header, header_read
 from jobs.commits import commit_durably
 from jobs.models import Job
-from jobs.services import job_create
+from jobs.services import job_create, purge_create
 from quotas.services import usage_charge, usage_refund
-from uploads.staging import STORAGE_ERRORS
+from uploads.staging import storage_takes
 
 from gallery.buckets import Bucket, originals, thumbnails
-from gallery.errors import ImageBytesLimit, ImageRefused, StorageUnavailable
+from gallery.errors import ImageBytesLimit, ImageRefused
 from gallery.models import Original, original_key
 from gallery.named import ALIASES, named_of
 from gallery.renditions import rendition_keys
@@ -97,7 +97,8 @@ def with_original(
                         continue
                     row = write(original)
                     if storing:
-                        _await(storing)
+                        with storage_takes():
+                            storing.wait()
                         if original.key == storing.key:
                             usage_charge(owner_id=owner.pk, bytes=original.bytes)
             except IntegrityError:
@@ -142,8 +143,7 @@ def original_release(*, original: Original) -> None:
 
     A job, so that no transaction ever waits for two originals.
     """
-    payload = {"originals": [original.key], "thumbnails": rendition_keys(original.pk)}
-    job_create(kind=Job.Kind.PURGE, owner=None, subject=original.pk, payload=payload)
+    purge_create(originals=[original.key], thumbnails=rendition_keys(original.pk), subject=original.pk)
 
 
 def original_delete_unused(*, original_id: uuid.UUID) -> bool:
@@ -195,18 +195,10 @@ def _store(upload: Upload) -> Storing:
     return Storing(originals(), key, upload.file, upload.header.content_type)
 
 
-def _await(storing: Storing) -> None:
-    try:
-        storing.wait()
-    except STORAGE_ERRORS as error:
-        log.warning("the object storage does not take an original: %s", error)
-        raise StorageUnavailable from error
-
-
 def _discard_later(key: str) -> None:
     """Have an object that no row names deleted by a job: who stores originals need not be allowed to delete them."""
     try:
         with transaction.atomic():
-            job_create(kind=Job.Kind.PURGE, owner=None, subject=None, payload={"originals": [key], "thumbnails": []})
+            purge_create(originals=[key])
     except Error as error:
         log.warning("an object without a row stays until the sweep: %s", error)

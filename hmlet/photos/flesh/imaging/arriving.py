@@ -82,64 +82,12 @@ def receive(file: int, hear: int) -> "tuple[ArrivingFile, bytes] | None":
     return ArrivingFile(file, hear, size), order
 
 
-class ArrivingFile(io.RawIOBase):
-    """What has arrived can be read; reading past it waits. Reading past what ever came raises EOFError."""
+class _Sized(io.RawIOBase):
+    """A file to be read of which the size is known: where one stands in it."""
 
-    def __init__(self, file: int, hear: int, size: int) -> None:
+    def __init__(self, size: int) -> None:
         super().__init__()
-        self._file, self._hear, self._size = file, hear, size
-        self._arrived = 0
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    @property
-    def size(self) -> int:
-        """In bytes, once all of it has arrived."""
-        return self._size
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        if start + offset < 0:
-            raise ValueError("before the start of the file")
-        self._position = start + offset
-        return self._position
-
-    def readall(self) -> bytes:
-        """In one piece; the parent's way goes by 8 KB."""
-        return self.read(max(0, self._size - self._position))
-
-    def readinto(self, buffer: Any) -> int:
-        wanted = max(0, min(len(buffer), self._size - self._position))
-        self._await(self._position + wanted)
-        count = os.preadv(self._file, [memoryview(buffer)[:wanted]], self._position) if wanted else 0
-        self._position += count
-        return count
-
-    def _await(self, end: int) -> None:
-        while self._arrived < end:
-            news = os.read(self._hear, 512 * _NUMBER.size)
-            if news:
-                self._arrived = _NUMBER.unpack(news[-_NUMBER.size :])[0]
-                continue
-            self._arrived = os.fstat(self._file).st_size
-            if self._arrived < end:
-                raise EOFError("the file did not arrive completely")
-
-
-class ArrivingPart(io.RawIOBase):
-    """``size`` bytes of such a file from ``start`` on, as a file of their own."""
-
-    def __init__(self, whole: BinaryIO, start: int, size: int) -> None:
-        super().__init__()
-        self._whole, self._start, self.size = whole, start, size
+        self.size = size
         self._position = 0
 
     def readable(self) -> bool:
@@ -157,6 +105,45 @@ class ArrivingPart(io.RawIOBase):
             raise ValueError("before the start of the file")
         self._position = start + offset
         return self._position
+
+
+class ArrivingFile(_Sized):
+    """What has arrived can be read; reading past it waits. Reading past what ever came raises EOFError. ``size``: in
+    bytes, once all of it has arrived."""
+
+    def __init__(self, file: int, hear: int, size: int) -> None:
+        super().__init__(size)
+        self._file, self._hear = file, hear
+        self._arrived = 0
+
+    def readall(self) -> bytes:
+        """In one piece; the parent's way goes by 8 KB."""
+        return self.read(max(0, self.size - self._position))
+
+    def readinto(self, buffer: Any) -> int:
+        wanted = max(0, min(len(buffer), self.size - self._position))
+        self._await(self._position + wanted)
+        count = os.preadv(self._file, [memoryview(buffer)[:wanted]], self._position) if wanted else 0
+        self._position += count
+        return count
+
+    def _await(self, end: int) -> None:
+        while self._arrived < end:
+            news = os.read(self._hear, 512 * _NUMBER.size)
+            if news:
+                self._arrived = _NUMBER.unpack(news[-_NUMBER.size :])[0]
+                continue
+            self._arrived = os.fstat(self._file).st_size
+            if self._arrived < end:
+                raise EOFError("the file did not arrive completely")
+
+
+class ArrivingPart(_Sized):
+    """``size`` bytes of such a file from ``start`` on, as a file of their own."""
+
+    def __init__(self, whole: BinaryIO, start: int, size: int) -> None:
+        super().__init__(size)
+        self._whole, self._start = whole, start
 
     def readinto(self, buffer: Any) -> int:
         wanted = max(0, min(len(buffer), self.size - self._position))

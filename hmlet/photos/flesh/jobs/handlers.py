@@ -9,6 +9,10 @@ from jobs.models import Job
 Write = Callable[[], None]
 
 
+def write_nothing() -> None:
+    """The Write of a job whose end there is nothing to write along with."""
+
+
 class Handler(Protocol):
     """All may be called any number of times for one job: leave the same rows and objects each time."""
 

@@ -6,7 +6,7 @@ Each is a conditional update. Nothing holds a lock while work is done, so any pr
 import logging
 import random
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -62,6 +62,15 @@ def job_create(
     OutboxEntry.objects.create(job=job, due=timezone.now() + PUBLICATION_GRACE)
     transaction.on_commit(partial(job_remind, job.id), robust=True)
     return job
+
+
+def purge_create(
+    *, originals: Iterable[str] = (), thumbnails: Iterable[str] = (), subject: uuid.UUID | None = None
+) -> Job:
+    """A job that deletes the objects of these keys, with the row of ``subject`` where one is named. In the caller's
+    transaction."""
+    payload = {"originals": list(originals), "thumbnails": list(thumbnails)}
+    return job_create(kind=Job.Kind.PURGE, owner=None, subject=subject, payload=payload)
 
 
 def job_publish(job_id: uuid.UUID) -> None:

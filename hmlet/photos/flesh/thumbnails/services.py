@@ -10,13 +10,12 @@ from django.core.files.base import File
 from django.db import transaction
 from django.utils import timezone
 from gallery.buckets import originals
-from gallery.errors import StorageUnavailable
 from gallery.models import original_key
 from gallery.originals import upload_inspect
 from jobs.models import Job
 from jobs.selectors import subjects_at_work
 from jobs.services import job_create
-from uploads.staging import STORAGE_ERRORS
+from uploads.staging import storage_takes
 
 from thumbnails.models import LooseImage
 
@@ -44,12 +43,9 @@ def thumbnail_request(*, owner: AbstractBaseUser, image: "File[bytes]", box: tup
         box_height=box[1],
         thumbnail_key=f"{image_id.hex[:2]}/{image_id.hex[2:]}-{box[0]}x{box[1]}.jpg",
     )
-    try:
-        # The object first: without its row it is swept, a row without it would be a promise that nobody can keep.
+    # The object first: without its row it is swept, a row without it would be a promise that nobody can keep.
+    with storage_takes():
         originals().write(loose.key, upload.file, header.content_type)
-    except STORAGE_ERRORS as error:
-        log.warning("the object storage does not take an image: %s", error)
-        raise StorageUnavailable from error
     with transaction.atomic():
         loose.save(force_insert=True)
         return job_create(kind=Job.Kind.FILE_THUMBNAIL, owner=owner, subject=loose.id, name=upload.name)

@@ -25,8 +25,7 @@ from django.db import transaction
 from django.db.models import Count, Sum
 from django.utils import timezone
 from imaging.header import EXTENSIONS
-from jobs.models import Job
-from jobs.services import job_create
+from jobs.services import purge_create
 from ops.errors import InvalidInput
 from quotas.services import usage_check
 
@@ -255,7 +254,7 @@ def _joined(upload: DirectUpload) -> None:
 
 
 def _discard_staged(upload: DirectUpload) -> None:
-    job_create(kind=Job.Kind.PURGE, owner=None, subject=None, payload={"originals": [upload.key], "thumbnails": []})
+    purge_create(originals=[upload.key])
 
 
 @contextmanager

@@ -1,6 +1,8 @@
 """The bucket in which announced bytes arrive, as uploads see it."""
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol, cast
@@ -8,7 +10,20 @@ from typing import Protocol, cast
 from botocore.exceptions import BotoCoreError, ClientError
 from django.core.files.storage import storages
 
+from uploads.errors import StorageUnavailable
+
 STORAGE_ERRORS = (BotoCoreError, ClientError, OSError)
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def storage_takes() -> Iterator[None]:
+    """Raises StorageUnavailable where the storage does not take an image, and has the log say why."""
+    try:
+        yield
+    except STORAGE_ERRORS as error:
+        log.warning("the object storage does not take an image: %s", error)
+        raise StorageUnavailable from error
 
 
 class Sink(Protocol):

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
-from urllib.parse import quote
 
 from ht.answers import Fields, Json
 from ht.api_clients.photo import Failure, Photo
@@ -16,6 +15,7 @@ from ht.connection import Connection
 from ht.errors import DiffFailed, DiffNotDone, Forbidden, NoPicture
 from ht.multipart import Image, MultipartBody, Progress, opened_image
 from ht.pages import iterate_pages
+from ht.paths import path_in
 from ht.retry import Pauses
 
 DiffId: TypeAlias = str
@@ -308,7 +308,4 @@ class Diffs:
 
 
 def _path_of(diff: Diff | DiffId) -> str:
-    text = diff.id if isinstance(diff, Diff) else diff
-    if text.strip(".") == "":
-        raise ValueError("The comparison has no id")
-    return f"{PATH}{quote(text, safe='')}/"
+    return path_in(PATH, diff.id if isinstance(diff, Diff) else diff, missing="The comparison has no id")

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
-from urllib.parse import quote
 
 from ht.answers import Fields, Json
 from ht.connection import Connection
 from ht.errors import JobFailed, JobNotDone, NotFound, NoThumbnail
 from ht.pages import iterate_pages
+from ht.paths import path_in
 from ht.retry import Pauses
 
 JobId: TypeAlias = str
@@ -223,7 +223,4 @@ class Jobs:
 
 
 def _path_of(job: Job | JobId) -> str:
-    text = job.id if isinstance(job, Job) else job
-    if text.strip(".") == "":
-        raise ValueError("The job has no id")
-    return f"{PATH}{quote(text, safe='')}/"
+    return path_in(PATH, job.id if isinstance(job, Job) else job, missing="The job has no id")

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
-from urllib.parse import quote
 
 from ht.answers import Fields, Json
 from ht.multipart import Image
+from ht.paths import path_in
 
 PhotoId: TypeAlias = int | str
 
@@ -88,10 +88,7 @@ class Photo:
 def path_of(photo: Photo | PhotoId) -> str:
     """The address of a photo. Raises ValueError for one that has no id."""
     photo_id = photo.id if isinstance(photo, Photo) else photo
-    text = "" if photo_id is None else str(photo_id)
-    if text.strip(".") == "":
-        raise ValueError("The photo has no id: create it first, or get it")
-    return f"{PATH}{quote(text, safe='')}/"
+    return path_in(PATH, photo_id, missing="The photo has no id: create it first, or get it")
 
 
 def texts_of(photo: Photo) -> dict[str, str | bool]:

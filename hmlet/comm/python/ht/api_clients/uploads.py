@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias, cast
-from urllib.parse import quote
 
 from ht.answers import Fields, Json
 from ht.api_clients.photo import PATH as PHOTOS_PATH
@@ -15,6 +14,7 @@ from ht.bodies import SliceBody, content_type_of
 from ht.connection import Connection
 from ht.errors import Unsendable
 from ht.multipart import FilePart, Image, Progress, opened_image, readable
+from ht.paths import path_in
 
 PATH = f"{PHOTOS_PATH}uploads/"
 UploadId: TypeAlias = str
@@ -159,9 +159,7 @@ class Uploads:
 
 def _path_of(upload: Upload | UploadId) -> str:
     upload_id = upload.id if isinstance(upload, Upload) else upload
-    if upload_id.strip(".") == "":
-        raise ValueError("The upload has no id: create it first")
-    return f"{PATH}{quote(upload_id, safe='')}/"
+    return path_in(PATH, upload_id, missing="The upload has no id: create it first")
 
 
 def _part_size(upload: Upload, part_bytes: int, number: int) -> int:

@@ -10,7 +10,7 @@ from django.http import QueryDict
 from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
-from gallery.api.body import body_check
+from gallery.api.body import BoundedBody
 from gallery.api.limits import photo_limits
 from gallery.selectors import photo_get
 from idempotency.api import PARAMETER as IDEMPOTENCY_KEY
@@ -80,7 +80,7 @@ CREATE_ERRORS: dict[int, Any] = dict.fromkeys((400, 401, 403, 404, 409, 413, 415
         responses={204: None, 403: ErrorSerializer, **READ_ERRORS},
     ),
 )
-class DiffViewSet(GenericViewSet[Diff]):
+class DiffViewSet(BoundedBody, GenericViewSet[Diff]):
     """Comparisons."""
 
     queryset = Diff.objects.none()
@@ -105,11 +105,6 @@ class DiffViewSet(GenericViewSet[Diff]):
             "kept_hours": settings.DIFFS_KEPT_HOURS,
             "page_size": PAGE_SIZE_MAX,
         }
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """After authentication, before any of the body is read."""
-        super().initial(request, *args, **kwargs)
-        body_check(request)
 
     def list(self, request: Request) -> Response:
         diffs = self.filter_queryset(selectors.diffs_kept(viewer=request.user))

@@ -24,7 +24,7 @@ from rest_framework.reverse import reverse
 from rest_framework.viewsets import GenericViewSet
 
 from gallery import selectors, services
-from gallery.api.body import body_check
+from gallery.api.body import BoundedBody
 from gallery.api.filters import PhotoFilter
 from gallery.api.limits import photo_limits
 from gallery.api.pagination import ORDERINGS, page_requested
@@ -103,7 +103,7 @@ def _given(request: Request, form: PhotoInput, plain: PhotoInput) -> dict[str, A
     ),
     destroy=extend_schema(summary="Delete a photo", responses={204: None, 403: ErrorSerializer, **READ_ERRORS}),
 )
-class PhotoViewSet(GenericViewSet[Photo]):
+class PhotoViewSet(BoundedBody, GenericViewSet[Photo]):
     """Photos."""
 
     queryset = Photo.objects.none()
@@ -117,11 +117,6 @@ class PhotoViewSet(GenericViewSet[Photo]):
 
     def limits(self) -> dict[str, Any]:
         return photo_limits(self.request.user)
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """After authentication, before any of the body is read."""
-        super().initial(request, *args, **kwargs)
-        body_check(request)
 
     def list(self, request: Request) -> Response:
         photos = self.filter_queryset(selectors.photos_visible(viewer=request.user))

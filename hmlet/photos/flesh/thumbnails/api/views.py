@@ -5,7 +5,7 @@ from typing import Any, cast
 from django.contrib.auth.base_user import AbstractBaseUser
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from gallery.api.body import body_check
+from gallery.api.body import BoundedBody
 from jobs.api.serializers import JobSerializer
 from jobs.selectors import job_get, jobs_view
 from ops.api import ErrorSerializer
@@ -14,7 +14,6 @@ from rest_framework.parsers import JSONParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
-from rest_framework.views import APIView
 
 from thumbnails.api.serializers import ThumbnailCreateSerializer
 from thumbnails.services import thumbnail_request
@@ -22,16 +21,11 @@ from thumbnails.services import thumbnail_request
 ERRORS: dict[int, Any] = dict.fromkeys((400, 401, 403, 413, 415, 503), ErrorSerializer)
 
 
-class ThumbnailsView(APIView):
+class ThumbnailsView(BoundedBody):
     """Thumbnails of images that become no photo."""
 
     # JSON is read to be told, by the serializer, that a file is wanted.
     parser_classes = (MultiPartParser, JSONParser)
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """After authentication, before any of the body is read."""
-        super().initial(request, *args, **kwargs)
-        body_check(request)
 
     @extend_schema(
         summary="Have a thumbnail made of an image that becomes no photo",
