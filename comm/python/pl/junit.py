@@ -1,4 +1,4 @@
-"""What a JUnit XML file of pytest says: how many tests did what, and why some were skipped."""
+"""What a JUnit XML file of pytest says: how many tests passed, which were red, and why some were skipped."""
 
 from __future__ import annotations
 
@@ -9,11 +9,20 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, kw_only=True)
+class Red:
+    """A test that is red: its name, with its module's, and what it said."""
+
+    test: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Tally:
-    """Counts of tests. ``skips`` are the reasons of skipped tests, one for each. An expected failure passed."""
+    """What became of tests. ``reds`` failed or erred; ``skips`` are the reasons of skipped tests, one for each. An
+    expected failure passed."""
 
     passed: int = 0
-    failed: int = 0
+    reds: tuple[Red, ...] = ()
     skips: tuple[str, ...] = ()
 
 
@@ -23,16 +32,18 @@ def read(file: Path) -> Tally:
         root = ET.parse(file).getroot()  # noqa: S314
     except (OSError, ET.ParseError):
         return Tally()
-    passed, failed, skips = 0, 0, []
+    passed, reds, skips = 0, [], []
     for case in root.iter("testcase"):
         skipped = case.find("skipped")
-        if case.find("failure") is not None or case.find("error") is not None:
-            failed += 1
+        faults = [fault for kind in ("failure", "error") if (fault := case.find(kind)) is not None]
+        if faults:
+            name = f"{case.get('classname')}::{case.get('name')}"
+            reds.append(Red(test=name, why="\n".join(fault.get("message") or "" for fault in faults)))
         elif skipped is not None and skipped.get("type") != "pytest.xfail":
             skips.append(skipped.get("message") or "no reason given")
         else:
             passed += 1
-    return Tally(passed=passed, failed=failed, skips=tuple(skips))
+    return Tally(passed=passed, reds=tuple(reds), skips=tuple(skips))
 
 
 def total(tallies: Iterable[Tally]) -> Tally:
@@ -40,6 +51,6 @@ def total(tallies: Iterable[Tally]) -> Tally:
     every = list(tallies)
     return Tally(
         passed=sum(tally.passed for tally in every),
-        failed=sum(tally.failed for tally in every),
+        reds=tuple(red for tally in every for red in tally.reds),
         skips=tuple(reason for tally in every for reason in tally.skips),
     )

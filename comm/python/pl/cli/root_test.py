@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from pl.suite_runs import Outcome
     from pl.suites import Suite
 
+_LINES_OF_A_RED = 12
+"""Of what a red test said: enough to know it by in a log of which only the end was kept."""
+
 app = new_app()
 
 
@@ -91,6 +94,10 @@ def _report(outcomes: Sequence[Outcome], *, asked: int) -> None:
     for outcome in outcomes:
         for failure in outcome.failures:
             output.line(f"red: {outcome.suite}: {failure}")
+        for red in outcome.tally.reds:
+            output.line(f"red: {red.test}")
+            for line in red.why.splitlines()[:_LINES_OF_A_RED]:
+                output.line(f"  {line}")
     for outcome in outcomes:
         for need in outcome.unmet:
             output.line(f"left out: {outcome.suite} needs {need.name}: {need.remedy}")
@@ -99,7 +106,7 @@ def _report(outcomes: Sequence[Outcome], *, asked: int) -> None:
     if len(outcomes) < asked:
         output.line(f"{asked - len(outcomes)} of {asked} suites did not come to their end")
     passed = sum(outcome.tally.passed for outcome in outcomes)
-    failed = sum(outcome.tally.failed for outcome in outcomes)
+    failed = sum(len(outcome.tally.reds) for outcome in outcomes)
     skipped = sum(len(outcome.tally.skips) for outcome in outcomes)
     if passed or failed or skipped:
         output.line(f"tests: {passed} passed, {failed} failed, {skipped} skipped")
@@ -110,7 +117,7 @@ def _row(outcome: Outcome) -> tuple[str, str, str, str, str]:
         return outcome.suite, "left out", "", "", ""
     result = output.coloured("red  ", "red") if outcome.failures else output.coloured("green", "green")
     tally = outcome.tally
-    tests, skipped = str(tally.passed + tally.failed or ""), str(len(tally.skips) or "")
+    tests, skipped = str(tally.passed + len(tally.reds) or ""), str(len(tally.skips) or "")
     return outcome.suite, result, brief(outcome.duration_s), tests, skipped
 
 

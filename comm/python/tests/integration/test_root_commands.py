@@ -93,7 +93,7 @@ def test_a_red_suite_is_named_and_keeps_no_other_from_running(root: Root) -> Non
     root.suites(suite("first", "t/test_b.py") + suite("second", "t/test_a.py"))
     said = root.run("pl.test")
     assert said.status == 1
-    assert "red: first: it: tests failed" in said.out
+    assert "red: first: it: tests failed\nred: t.test_b::test_red\n  assert False\n" in said.out
     assert "tests: 1 passed, 1 failed, 0 skipped" in said.out
     assert "pl.test first" in said.err
 

@@ -31,7 +31,16 @@ def test_counts_are_those_of_pytest(tmp_path: Path) -> None:
     argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "/dev/null", f"--junitxml={report}"]
     done = subprocess.run([*argv, "test_it.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert "1 failed, 1 passed, 1 skipped, 1 xfailed, 1 error" in done.stdout
-    assert junit.read(report) == junit.Tally(passed=2, failed=2, skips=("no moon",))
+    tally = junit.read(report)
+    assert (tally.passed, len(tally.reds), tally.skips) == (2, 2, ("no moon",))
+
+
+def test_a_red_test_is_named_with_what_it_said(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text("def test_moon():\n    raise ValueError('no moon')\n", encoding="utf-8")
+    report = tmp_path / "report.xml"
+    argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "/dev/null", f"--junitxml={report}"]
+    subprocess.run([*argv, "test_it.py"], cwd=tmp_path, capture_output=True, check=False)
+    assert junit.read(report).reds == (junit.Red(test="test_it::test_moon", why="ValueError: no moon"),)
 
 
 def test_a_report_that_is_missing_or_cut_short_counts_nothing(tmp_path: Path) -> None:
@@ -41,5 +50,6 @@ def test_a_report_that_is_missing_or_cut_short_counts_nothing(tmp_path: Path) ->
 
 
 def test_totals_add_up() -> None:
-    every = [junit.Tally(passed=1, skips=("a",)), junit.Tally(passed=2, failed=1, skips=("a", "b"))]
-    assert junit.total(every) == junit.Tally(passed=3, failed=1, skips=("a", "a", "b"))
+    red = junit.Red(test="test_it::test_moon", why="no moon")
+    every = [junit.Tally(passed=1, skips=("a",)), junit.Tally(passed=2, reds=(red,), skips=("a", "b"))]
+    assert junit.total(every) == junit.Tally(passed=3, reds=(red,), skips=("a", "a", "b"))
