@@ -13,7 +13,8 @@ class DiffsConfig(AppConfig):
 
         from diffs.handlers import DiffHandler
         from diffs.keeping import files_kept, files_named, pictures_kept, pictures_named
+        from diffs.services import files_forget, pictures_forget
 
         handler_register(Job.Kind.DIFF, DiffHandler())
-        named_register("originals", files_named, files_kept)
-        named_register("thumbnails", pictures_named, pictures_kept)
+        named_register("originals", files_named, files_kept, files_forget)
+        named_register("thumbnails", pictures_named, pictures_kept, pictures_forget)

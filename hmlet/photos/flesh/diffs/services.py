@@ -116,6 +116,17 @@ def diffs_sweep() -> int:
     return swept
 
 
+def files_forget(keys: list[str]) -> None:
+    """Forget the comparisons whose files are gone; but what is kept and done stays, as when their time is over."""
+    Diff.objects.filter(sides__key__in=keys).exclude(keep=True, state=Diff.State.DONE).delete()
+    Side.objects.filter(key__in=keys).update(key=None)
+
+
+def pictures_forget(keys: list[str]) -> None:
+    """Forget the comparisons whose pictures are gone."""
+    Diff.objects.filter(picture_key__in=keys).delete()
+
+
 def _inspected(files: "dict[Side.Place, File[bytes]]") -> dict[Side.Place, Upload]:
     if sum(file.size for file in files.values()) > settings.PHOTO_MAX_BYTES:
         raise DiffBytesLimit(settings.PHOTO_MAX_BYTES)

@@ -27,16 +27,12 @@ Alias = Literal["originals", "thumbnails"]
 ALIASES: tuple[Alias, ...] = ("originals", "thumbnails")
 
 Forget = Callable[[list[str]], object]
-"""Deletes those of one's rows that cannot be without an object of these keys."""
+"""Deletes those of one's rows that cannot be without an object of these keys; the others no longer name it."""
 
 _registered: dict[Alias, list[tuple[Named, KeptIn, Forget]]] = {alias: [] for alias in ALIASES}
 
 
-def _keep(keys: list[str]) -> None:
-    """For rows that can be without their objects."""
-
-
-def named_register(bucket: Alias, named: Named, kept_in: KeptIn, forget: Forget = _keep) -> None:
+def named_register(bucket: Alias, named: Named, kept_in: KeptIn, forget: Forget) -> None:
     """Have ``named`` asked about the keys in ``bucket``, ``kept_in`` about what has to be there, and ``forget`` told
     what has been deleted."""
     _registered[bucket].append((named, kept_in, forget))
@@ -54,6 +50,6 @@ def kept_in(bucket: Alias, folder: str) -> Iterator[Kept]:
 
 
 def named_forget(bucket: Alias, keys: list[str]) -> None:
-    """Delete the rows of anybody that cannot be without these objects."""
+    """Have nobody's rows name these objects any more."""
     for _, _, forget in _registered[bucket]:
         forget(keys)

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,14 +12,20 @@ from backups.database import DatabaseRefused
 from backups.models import Backup
 from backups.restoring import holdings, left_to_make, restore
 from backups.services import Taken, backup_record, backup_write
+from diffs.models import Diff, Side
+from diffs.services import diff_delete, diffs_sweep
 from django.contrib.auth.models import User
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from gallery import integrity
 from gallery.integrity import finding_repair, integrity_check
 from gallery.models import Original, Photo
+from gallery.named import ALIASES, named_of
 from gallery.services import photo_delete
+from imaging import confined_diff
 from jobs.models import Job
 from ops.metrics import all_metrics
+from rest_framework.test import APIClient
 
 from tests.buckets import MemoryBucket
 from tests.images import encoded
@@ -55,8 +62,11 @@ class FoldersInUse:
     """Of the 256 folders those that rows know: each of the others costs a dozen statements to find nothing."""
 
     def __iter__(self) -> Iterator[str]:
-        ids = {f"{original.hex[:2]}/" for original in Original.objects.values_list("id", flat=True)}
-        return iter(ids | {f"{key[:2]}/" for key in Original.objects.values_list("key", flat=True)})
+        keys = {original.hex for original in Original.objects.values_list("id", flat=True)}
+        keys.update(Original.objects.values_list("key", flat=True))
+        keys.update(key for key in Side.objects.values_list("key", flat=True) if key)
+        keys.update(Diff.objects.values_list("picture_key", flat=True))
+        return iter({f"{key[:2]}/" for key in keys})
 
     def __or__(self, there: set[str]) -> set[str]:
         return set(self) | there
@@ -66,6 +76,12 @@ class FoldersInUse:
 def _few_folders(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (integrity, services):
         monkeypatch.setattr(module, "FOLDERS", FoldersInUse())
+
+
+@pytest.fixture(autouse=True)
+def _no_child_left() -> Iterator[None]:
+    yield
+    confined_diff._server.close()
 
 
 @pytest.fixture
@@ -131,6 +147,46 @@ def test_a_photo_that_is_deleted_meanwhile_does_not_come_back_without_its_object
     assert sorted(str(photo) for photo in Photo.objects.values_list("id", flat=True)) == sorted([photos[0], photos[2]])
     assert [key for problem, key in wrong() if problem == "missing" and key in buckets["originals"].objects] == []
     assert not [key for _, key in wrong() if key in found.gone]
+
+
+def deleted(diff: Diff) -> None:
+    diff_delete(diff=diff)
+
+
+def outlived(diff: Diff) -> None:
+    Diff.objects.update(created=diff.created - timedelta(days=400))
+    diffs_sweep()
+
+
+@pytest.mark.parametrize(("meanwhile", "keep", "left"), [(deleted, True, 0), (outlived, True, 1), (outlived, False, 0)])
+def test_a_comparison_whose_objects_go_meanwhile_comes_back_as_it_is_without_them(
+    api: APIClient,
+    work_off: Callable[[], int],
+    buckets: Buckets,
+    meanwhile: Callable[[Diff], None],
+    keep: bool,
+    left: int,
+) -> None:
+    files = {side: SimpleUploadedFile("page.png", encoded(40, 30)) for side in ("before", "after")}
+    assert api.post("/api/v1/diffs/", {**files, "keep": keep}, format="multipart").status_code == 202
+    work_off()
+
+    def forget(done: int, _total: int) -> None:
+        if done == 0 and Diff.objects.filter(sides__key__isnull=False).exists():
+            meanwhile(Diff.objects.get())
+            work_off()
+            for bucket, alias in ((buckets[alias], alias) for alias in ALIASES):
+                for key in set(bucket.objects) - named_of(alias, list(bucket.objects)):
+                    bucket.discard(key)
+
+    content, found = taken(forget)
+    assert (found.missing, found.damaged) == ([], [])
+    assert [name for name in found.gone if name.startswith("originals/")]
+    lose_everything(buckets)
+    brought_back(content)
+    assert wrong() == []
+    assert Diff.objects.count() == left
+    assert set(Side.objects.values_list("key", flat=True)) <= {None}
 
 
 def test_what_was_missing_before_is_told_and_keeps_its_row(photos: list[str], buckets: Buckets) -> None:

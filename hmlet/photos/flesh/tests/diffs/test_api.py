@@ -12,10 +12,11 @@ import pytest
 from diffs.models import Diff, Side
 from diffs.services import diffs_sweep
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.utils import timezone
 from gallery.integrity import integrity_check
 from gallery.models import Photo
+from gallery.named import named_forget, named_of
 from gallery.originals import ORPHAN_GRACE, objects_sweep
 from gallery.services import photo_delete, photo_unpublish
 from imaging import confined_diff
@@ -496,3 +497,49 @@ def test_options_of_a_comparison_are_those_of_imaging_where_nothing_is_said(send
     assert Diff.objects.count() == 0
     send()
     assert confined_diff.options_of(Diff.objects.get().options) == DiffOptions()
+
+
+def test_a_comparison_that_lost_its_objects_is_told_and_neither_deleted_nor_made_again(
+    send: Any, work_off: Any, buckets: Any
+) -> None:
+    send(keep=True)
+    work_off()
+    for bucket in buckets.values():
+        bucket.clear()
+    out = StringIO()
+    with pytest.raises(CommandError, match="3 missing, 0 mismatched, 0 orphaned"):
+        call_command("integrity", "--repair", stdout=out)
+    assert out.getvalue().count("missing originals/") == 2
+    assert out.getvalue().count("missing thumbnails/") == 1
+    assert Diff.objects.count() == 1
+    assert not Job.objects.filter(state=Job.State.QUEUED).exists()
+
+
+@pytest.mark.parametrize(
+    ("keep", "done", "stays"), [(True, True, True), (True, False, False), (False, True, False), (False, False, False)]
+)
+def test_whose_file_is_forgotten_stays_only_if_it_is_kept_and_done(
+    send: Any, work_off: Any, buckets: Any, keep: bool, done: bool, stays: bool
+) -> None:
+    send(keep=keep)
+    if done:
+        work_off()
+    other = send(keep=True)
+    gone, *_ = Side.objects.exclude(diff_id=other.json()["id"]).values_list("key", flat=True)
+    assert gone is not None
+    buckets["originals"].discard(gone)
+    named_forget("originals", [gone])
+    assert named_of("originals", [gone]) == set()
+    assert Diff.objects.exclude(pk=other.json()["id"]).exists() == stays
+    assert Side.objects.filter(diff_id=other.json()["id"]).exclude(key=None).count() == 2
+    assert [finding for finding in integrity_check() if finding.problem == "missing"] == []
+
+
+def test_whose_picture_is_forgotten_goes_with_it(send: Any, work_off: Any, buckets: Any) -> None:
+    for _ in range(2):
+        send(keep=True)
+    work_off()
+    gone, stays = Diff.objects.values_list("picture_key", flat=True)
+    named_forget("thumbnails", [gone])
+    assert [diff.picture_key for diff in Diff.objects.all()] == [stays]
+    assert Side.objects.count() == 2
