@@ -1,6 +1,6 @@
 """What the gallery does in workers: make thumbnails and renditions, delete objects."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from io import BytesIO
 
 from django.contrib.auth import get_user_model
@@ -27,9 +27,9 @@ class ThumbnailHandler:
     """Original in, thumbnail out: what an upload waits for. Its end commits the job that makes the other renditions."""
 
     def work(self, job: Job) -> Write:
-        original = _original_of(job)
-        if original is None:
-            return _gone(job)
+        return _with_original(job, self._work)
+
+    def _work(self, job: Job, original: Original) -> Write:
         if original.state == Original.State.READY:
             return write_nothing
         made = _made(original, [THUMBNAIL])
@@ -77,9 +77,9 @@ class RenditionsHandler:
     """
 
     def work(self, job: Job) -> Write:
-        original = _original_of(job)
-        if original is None:
-            return _gone(job)
+        return _with_original(job, self._work)
+
+    def _work(self, job: Job, original: Original) -> Write:
         again = job.payload.get("again", False)
         if not again and set(original.renditions.values_list("kind", flat=True)) >= set(SIZES_BY_KIND):
             return write_nothing
@@ -139,10 +139,28 @@ def handlers_register() -> None:
     handler_register(Job.Kind.PURGE, PurgeHandler())
 
 
+class _OriginalMissing(JobError):
+    def __init__(self) -> None:
+        super().__init__("original_missing", "The stored image is not there any more. Post it again.")
+
+
+def _with_original(job: Job, work: Callable[[Job, Original], Write]) -> Write:
+    """What ``work`` makes of the job's original; nothing where that is deleted, before or while it is read."""
+    original = _original_of(job)
+    if original is None:
+        return _gone(job)
+    try:
+        return work(job, original)
+    except _OriginalMissing:
+        # The row goes before the object: where the row is still there, the object was lost.
+        if _original_of(job) is None:
+            return _gone(job)
+        raise
+
+
 def _made(original: Original, wanted: Sequence[Wanted], *, patient: bool = False) -> Pictures:
     """Copied from the bucket into the sandbox, which decodes while bytes still come."""
-    missing = JobError("original_missing", "The stored image is not there any more. Post it again.")
-    with as_job_errors(missing=missing):
+    with as_job_errors(missing=_OriginalMissing()):
         return renditions_confined(
             wanted,
             size_bytes=original.bytes,

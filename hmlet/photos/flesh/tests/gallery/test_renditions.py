@@ -189,6 +189,28 @@ def test_what_a_job_makes_while_its_photo_is_deleted_goes_too(
     assert not Job.objects.exclude(state="done").exists()
 
 
+@pytest.mark.parametrize("kind", ["thumbnail", "renditions"])
+def test_a_job_whose_photo_is_deleted_before_it_reads_it_has_not_failed(
+    kind: str, post: Any, api: Any, work_off: Callable[[], int], buckets: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = post(encoded(600, 400)).json()
+    if kind == "renditions":
+        run_kind("thumbnail")
+    read = originals().read
+
+    def delete_before(key: str, into: Any) -> None:
+        api.delete(f"/api/v1/photos/{photo['id']}/")
+        run_kind("purge")
+        read(key, into)
+
+    monkeypatch.setattr(originals(), "read", delete_before)
+    run_kind(kind)
+    monkeypatch.undo()
+    work_off()
+    assert (buckets["originals"].objects, buckets["thumbnails"].objects) == ({}, {})
+    assert not Job.objects.exclude(state="done").exists()
+
+
 def test_an_attempt_that_comes_after_the_photo_went_clears_up_behind_the_one_that_was_killed(
     ready: Any, api: Any, work_off: Callable[[], int], buckets: Any
 ) -> None:
