@@ -11,6 +11,8 @@ from pl.cluster_env import ClusterEnv, ExistingEnv, KindEnv
 from pl.env import Port, Secret, StageEnv, chosen_port, generated_secret
 
 EDGE_CERTIFICATE = "edge"
+DataService = Literal["postgresql", "redis", "minio"]
+"""A release that keeps data. Its name is its Service's, and its certificate's."""
 
 
 class HmletEnv(StageEnv):
@@ -87,8 +89,10 @@ class HmletClusterEnv(HmletEnv, ClusterEnv):
     """What the stages in a cluster add. Data services may be elsewhere: then they are not ``installed``."""
 
     namespace = "hmlet"
-    installed: tuple[str, ...] = ("postgresql", "redis", "minio")
+    installed: tuple[DataService, ...] = ("postgresql", "redis", "minio")
     """Which of the data services run in the cluster."""
+    tls_services: tuple[DataService, ...] = ()
+    """Which of the data services are talked to over TLS alone. Those that are installed then speak nothing else."""
 
     backups_bucket: str = "hmlet-backups"
 
@@ -98,8 +102,8 @@ class HmletClusterEnv(HmletEnv, ClusterEnv):
     database_user: str = "hmlet"
     redis_host: str = "redis"
     redis_port: Port = 6379
-    storage_endpoint: str = "http://minio:9000"
-    """S3 as the platform's own programs reach it."""
+    storage_endpoint: str = ""
+    """S3 as the platform's own programs reach it; the MinIO that is installed when empty."""
     storage_region: str = "us-east-1"
 
     database_password: Secret = generated_secret()
@@ -117,7 +121,9 @@ class HmletClusterEnv(HmletEnv, ClusterEnv):
 
 
 class HmletKindEnv(HmletClusterEnv, KindEnv):
-    """A KIND cluster on this machine. With ``scheme = "https"`` its edge has TLS, by a certificate that is made."""
+    """A KIND cluster on this machine. With ``scheme = "https"`` its edge has TLS, with ``tls_services`` what is behind
+    it, by certificates that are made.
+    """
 
     # All who use it come from one address.
     login_failures_of_address_max = 1000
@@ -127,7 +133,9 @@ class HmletKindEnv(HmletClusterEnv, KindEnv):
     """The edge's port on the node: kind.yaml maps it to ``web_port``."""
 
     def certificates(self) -> Mapping[str, tuple[str, ...]]:
-        return {EDGE_CERTIFICATE: (self.web_host, self.storage_host)} if self.scheme == "https" else {}
+        edge = {EDGE_CERTIFICATE: (self.web_host, self.storage_host)} if self.scheme == "https" else {}
+        speaking = [name for name in self.installed if name in self.tls_services]
+        return {**edge, **{name: (name, f"{name}.{self.namespace}.svc") for name in speaking}}
 
     @functools.cached_property
     def ca_file(self) -> str:

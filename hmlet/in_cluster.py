@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from pl.certificates import certificate_of, key_of
 from pl.cluster.platform import ClusterPlatform, Development, Image, Inside, Release, SecretObject, Suite
 from pl.cluster_env import ExistingEnv
 from pl.env import Secret
 
-from hmlet import backup_keys, sources
-from hmlet.env_comm import EDGE_CERTIFICATE, HmletClusterEnv, HmletKindEnv
+from hmlet import backup_keys, sources, tls
+from hmlet.env_comm import DataService, HmletClusterEnv, HmletKindEnv
 
 _POSTGRESQL = "postgres:18"
 _VALKEY = "valkey/valkey:8.1"
 _MINIO = "quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z"
 _PYTHON = "python:3.11-slim-bookworm"
-
-_EDGE_SECRET = "frontend-tls"  # noqa: S105 - its name
 
 _APPS = ("access", "backups", "gallery", "idempotency", "imaging", "jobs", "ops", "quotas", "thumbnails", "uploads")
 # gunicorn and Celery both begin anew on SIGHUP. What is not listed wants another image and a deploy: that runs
@@ -71,24 +68,24 @@ def _releases(env: HmletClusterEnv) -> Iterable[Release]:
     charts = env.checkout / "comm/charts"
     photos, frontend = env.root / "photos", env.root / "frontend"
     values = photos / "values" / env.stage
-    data = {
+    data: dict[DataService, Release] = {
         "postgresql": Release(
             name="postgresql",
             chart=charts / "postgresql",
             app="photos",
             values=values / "postgresql.yaml",
-            settings={"database": env.database_name, "user": env.database_user, **_volume(env)},
+            settings={"database": env.database_name, "user": env.database_user, **_server(env, "postgresql")},
             images={"image": _POSTGRESQL},
-            secrets={"auth.checksum": "postgresql-auth"},
+            secrets={"auth.checksum": "postgresql-auth", **tls.of_server_digests(env, "postgresql")},
         ),
         "redis": Release(
             name="redis",
             chart=charts / "redis",
             app="photos",
             values=values / "redis.yaml",
-            settings=_volume(env),
+            settings=_server(env, "redis"),
             images={"image": _VALKEY},
-            secrets={"auth.checksum": "redis-auth"},
+            secrets={"auth.checksum": "redis-auth", **tls.of_server_digests(env, "redis")},
         ),
         "minio": Release(
             name="minio",
@@ -98,10 +95,10 @@ def _releases(env: HmletClusterEnv) -> Iterable[Release]:
             settings={
                 "region": env.storage_region,
                 "buckets": {**_buckets(env), "backups": env.backups_bucket},
-                **_volume(env),
+                **_server(env, "minio"),
             },
             images={"image": _MINIO, "bootstrap.image": _PYTHON},
-            secrets={"auth.checksum": "minio-auth"},
+            secrets={"auth.checksum": "minio-auth", **tls.of_server_digests(env, "minio")},
         ),
     }
     installed = [data[name] for name in env.installed]
@@ -131,10 +128,12 @@ def _releases(env: HmletClusterEnv) -> Iterable[Release]:
                 "port": env.database_port,
                 "name": env.database_name,
                 "user": env.database_user,
+                **tls.of_database(env),
             },
-            "redis": {"host": env.redis_host, "port": env.redis_port},
+            "redis": {"host": env.redis_host, "port": env.redis_port, **tls.of_queue(env)},
+            **tls.of_clients(env),
             "storage": {
-                "endpoint": env.storage_endpoint,
+                "endpoint": tls.storage_endpoint(env),
                 "publicEndpoint": env.storage_url,
                 "region": env.storage_region,
                 "buckets": {**_buckets(env), "backups": env.backups_bucket},
@@ -151,6 +150,7 @@ def _releases(env: HmletClusterEnv) -> Iterable[Release]:
             "auth.sweeper.checksum": "backend-sweeper-auth",
             "auth.backup.checksum": "backend-backup-auth",
             "auth.admin.checksum": "backend-admin-auth",
+            **tls.of_clients_digests(env),
         },
         needs=tuple(release.name for release in installed),
         development={
@@ -160,11 +160,15 @@ def _releases(env: HmletClusterEnv) -> Iterable[Release]:
         },
     )
     edge: dict[str, object] = {"publicUrl": env.web_url, "photoMaxBytes": env.photo_max_bytes}
-    edge["storage"] = {"publicUrl": env.storage_url, "buckets": _buckets(env), "enabled": "minio" in env.installed}
+    edge["storage"] = {
+        "publicUrl": env.storage_url,
+        "buckets": _buckets(env),
+        "enabled": "minio" in env.installed,
+        **tls.of_edges_storage(env),
+    }
     if isinstance(env, HmletKindEnv):
-        encrypted = _makes_certificate(env)
-        edge["service"] = {"type": "NodePort", "tlsNodePort" if encrypted else "nodePort": env.edge_node_port}
-        edge["tls"] = {"secretName": _EDGE_SECRET if encrypted else ""}
+        port = "tlsNodePort" if tls.encrypts_at_the_edge(env) else "nodePort"
+        edge |= {"service": {"type": "NodePort", port: env.edge_node_port}, **tls.of_edge(env)}
     yield Release(
         name="frontend",
         chart=frontend / "chart",
@@ -172,7 +176,7 @@ def _releases(env: HmletClusterEnv) -> Iterable[Release]:
         values=frontend / "values" / env.stage / "frontend.yaml",
         settings=edge,
         images={"image": "hmlet-frontend"},
-        secrets={"tls.checksum": _EDGE_SECRET} if _makes_certificate(env) else {},
+        secrets=tls.of_edge_digests(env),
         needs=("backend",),
     )
 
@@ -215,14 +219,12 @@ def _secrets(env: HmletClusterEnv) -> Iterable[SecretObject]:
             },
         )
     yield SecretObject(name="backend-admin-auth", keys={"password": env.admin_password})
-    if _makes_certificate(env):
-        pair = {"tls.crt": certificate_of(env.state, EDGE_CERTIFICATE), "tls.key": key_of(env.state, EDGE_CERTIFICATE)}
-        yield SecretObject(name=_EDGE_SECRET, keys=pair)
+    yield from tls.secrets(env)
 
 
-def _makes_certificate(env: HmletClusterEnv) -> bool:
-    """Elsewhere the Secret is somebody else's to make: people trust no authority that a stage's state holds."""
-    return EDGE_CERTIFICATE in env.certificates()
+def _server(env: HmletClusterEnv, name: DataService) -> dict[str, object]:
+    """What a data service is told that is no matter of its own."""
+    return {**_volume(env), **tls.of_server(env, name)}
 
 
 def _buckets(env: HmletClusterEnv) -> dict[str, object]:

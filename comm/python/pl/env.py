@@ -488,8 +488,9 @@ def _type_fault(value: object, hint: Any) -> str:
         return "" if value in choices else f"must be one of {', '.join(map(repr, choices))}"
     if get_origin(hint) is tuple:
         item = get_args(hint)[0]
-        fine = isinstance(value, tuple) and all(isinstance(part, item) for part in value)
-        return "" if fine else f"must be a tuple of {item.__name__}"
+        fine = isinstance(value, tuple) and not any(_type_fault(part, item) for part in value)
+        named = "/".join(map(repr, get_args(item))) if get_origin(item) is Literal else item.__name__
+        return "" if fine else f"must be a tuple of {named}"
     if hint in (str, int, float, bool, Path, Secret):
         fine = isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
         return "" if fine else f"must be {hint.__name__}"

@@ -29,6 +29,7 @@ from hmlet.tests.test_kind.rendering import (
     rendered_release,
     rendered_text,
 )
+from hmlet.tests.test_kind.restricted import assert_restricted
 
 EVERY = pytest.mark.parametrize(("stage", "name"), [(stage, name) for stage in STAGES for name in RELEASES])
 EACH_CHART = pytest.mark.parametrize("name", RELEASES)
@@ -50,19 +51,7 @@ def test_a_render_is_the_same_each_time_and_holds_no_secret(stage: str, name: st
 @EVERY
 def test_every_pod_passes_the_restricted_standard(stage: str, name: str) -> None:
     for owner, pod in pods(rendered_once(stage, name)).items():
-        spec = pod["spec"]
-        assert spec["securityContext"]["runAsNonRoot"] is True, owner
-        assert spec["securityContext"]["runAsUser"] > 0, owner
-        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, owner
-        assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec), owner
-        for volume in spec["volumes"]:
-            allowed = {"configMap", "emptyDir", "persistentVolumeClaim", "projected", "secret"}
-            assert set(volume) - {"name"} <= allowed, owner
-        for container in containers(pod):
-            context = container["securityContext"]
-            assert context["allowPrivilegeEscalation"] is False, owner
-            assert context["capabilities"] == {"drop": ["ALL"]}, owner
-            assert context["readOnlyRootFilesystem"] is True, owner
+        assert_restricted(owner, pod)
 
 
 @EVERY
@@ -279,6 +268,10 @@ def test_another_configuration_replaces_the_pods(name: str, owner: str, path: st
         ("backend", "CronJob/backend-sweep", "auth.sweeper.checksum"),
         ("backend", "CronJob/backend-backup", "auth.backup.checksum"),
         ("frontend", "Deployment/frontend", "tls.checksum"),
+        ("postgresql", "StatefulSet/postgresql", "tls.checksum"),
+        ("redis", "StatefulSet/redis", "tls.checksum"),
+        ("minio", "StatefulSet/minio", "tls.checksum"),
+        ("frontend", "Deployment/frontend", "storage.authorities.checksum"),
     ],
 )
 def test_another_secret_replaces_the_pods_that_have_it(name: str, owner: str, path: str) -> None:

@@ -30,6 +30,9 @@ capabilities: {drop: [ALL]}
 - {name: data, mountPath: /var/lib/postgresql}
 - {name: config, mountPath: /etc/postgresql, readOnly: true}
 - {name: auth, mountPath: /run/secrets/postgresql, readOnly: true}
+{{- if .Values.tls.secretName }}
+- {name: tls, mountPath: /run/secrets/postgresql-tls, readOnly: true}
+{{- end }}
 - {name: run, mountPath: /var/run/postgresql}
 - {name: tmp, mountPath: /tmp}
 - {name: shm, mountPath: /dev/shm}

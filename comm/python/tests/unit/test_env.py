@@ -29,6 +29,7 @@ COMM = """
         web_port: Port = chosen_port()
         other_port: Port = chosen_port()
         colour: Literal["red", "green"] = "red"
+        stripes: tuple[Literal["red", "green"], ...] = ()
         password: Secret = generated_secret()
 
         @functools.cached_property
@@ -137,6 +138,17 @@ def test_three_wrong_fields_in_two_files_are_reported_together(load: Load) -> No
     assert "env_host.py: colour: must be one of 'red', 'green', not 'blue'" in told[0]
     assert "env_host.py: web_port: must be a port, 1 to 65535, not 70000" in told[1]
     assert "web/env_comm.py: code: must be str, not 7" in told[2]
+
+
+def test_several_of_some_choices_are_one_text(load: Load) -> None:
+    loaded = load(host="stripes = ('green', 'red')")
+    assert {field.name: field.exported for field in loaded.fields()}["stripes"] == "green red"
+
+
+def test_a_slip_in_one_of_several_choices_is_refused_with_all_that_there_are(load: Load) -> None:
+    with pytest.raises(EnvInvalid) as caught:
+        load(host="stripes = ('green', 'blue')")
+    assert "stripes: must be a tuple of 'red'/'green', not ('green', 'blue')" in caught.value.mistakes[0]
 
 
 def test_a_slip_in_a_fields_name_is_refused_with_what_was_meant(load: Load) -> None:

@@ -26,3 +26,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 add_header Strict-Transport-Security "max-age=31536000" always;
 {{- end -}}
 {{- end }}
+
+{{- define "frontend.storageScheme" -}}
+{{ ternary "https" "http" (ne .Values.storage.authorities.secretName "") }}
+{{- end }}

@@ -237,7 +237,7 @@ USE_I18N = False
 REDIS_HOST = env.text("REDIS_HOST")
 REDIS_PORT = env.integer("REDIS_PORT", 6379)
 _redis, _redis_options = ("rediss", "?ssl_cert_reqs=required") if env.integer("REDIS_TLS", 0) else ("redis", "")
-if _redis_ca := env.file("REDIS_CA_PATH"):
+if (_redis_ca := env.file("REDIS_CA_PATH")) and _redis_options:
     _redis_options += f"&ssl_ca_certs={quote(_redis_ca, safe='')}"
 _redis_password = quote(env.text("REDIS_PASSWORD"), safe="")
 CELERY_BROKER_URL = f"{_redis}://:{_redis_password}@{REDIS_HOST}:{REDIS_PORT}/0{_redis_options}"
