@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+from base64 import b64encode
 from collections.abc import Mapping
+from secrets import token_bytes
 from typing import ClassVar, Literal
 
 from pl.certificates import authority_of
@@ -85,6 +87,10 @@ class HmletEnv(StageEnv):
         return f"{self.web_url}/docs/"
 
 
+def _kms_key() -> str:
+    return f"hmlet:{b64encode(token_bytes(32)).decode()}"
+
+
 class HmletClusterEnv(HmletEnv, ClusterEnv):
     """What the stages in a cluster add. Data services may be elsewhere: then they are not ``installed``."""
 
@@ -105,9 +111,14 @@ class HmletClusterEnv(HmletEnv, ClusterEnv):
     storage_endpoint: str = ""
     """S3 as the platform's own programs reach it; the MinIO that is installed when empty."""
     storage_region: str = "us-east-1"
+    storage_encrypted: bool = False
+    """Whether the MinIO that is installed encrypts what is put from now on. What is encrypted cannot be read without
+    ``storage_kms_key`` again: it stays on."""
 
     database_password: Secret = generated_secret()
     redis_password: Secret = generated_secret()
+    storage_kms_key: Secret = generated_secret(_kms_key)
+    """As MinIO takes it: a name, and 32 bytes in base64."""
     storage_root_user: Secret = generated_secret()
     storage_root_password: Secret = generated_secret()
     storage_web_access_key: Secret = generated_secret()

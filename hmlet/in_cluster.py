@@ -95,10 +95,15 @@ def _releases(env: HmletClusterEnv) -> Iterable[Release]:
             settings={
                 "region": env.storage_region,
                 "buckets": {**_buckets(env), "backups": env.backups_bucket},
+                **({"encryption": {"secretName": "minio-encryption"}} if env.storage_encrypted else {}),
                 **_server(env, "minio"),
             },
             images={"image": _MINIO, "bootstrap.image": _PYTHON},
-            secrets={"auth.checksum": "minio-auth", **tls.of_server_digests(env, "minio")},
+            secrets={
+                "auth.checksum": "minio-auth",
+                **({"encryption.checksum": "minio-encryption"} if env.storage_encrypted else {}),
+                **tls.of_server_digests(env, "minio"),
+            },
         ),
     }
     installed = [data[name] for name in env.installed]
@@ -200,6 +205,8 @@ def _secrets(env: HmletClusterEnv) -> Iterable[SecretObject]:
         for identity, (access, secret) in keys.items():
             users |= {f"{identity}-access-key": access, f"{identity}-secret-key": secret}
         yield SecretObject(name="minio-auth", keys=users)
+        if env.storage_encrypted:
+            yield SecretObject(name="minio-encryption", keys={"kms-key": env.storage_kms_key})
     of_backend = {
         "web": "backend-auth",
         "worker": "backend-worker-auth",

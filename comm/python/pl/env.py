@@ -24,7 +24,7 @@ import os
 import sys
 import traceback
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast, get_args, get_origin, get_type_hints, overload
@@ -42,8 +42,10 @@ PORT_BLOCKS = 1_200  # up to 31 999: below the ranges from which systems take po
 class Secret:
     """A secret of a stage: a file in its state, never a value in a variable."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, make: Callable[[], str] | None = None) -> None:
         self.path = path
+        self.make = make
+        """What generates it, if that must have a form of its own."""
 
     def reveal(self) -> str:
         """The value. Raises StateInvalid when it has not been made yet."""
@@ -59,14 +61,20 @@ class Secret:
 class _GeneratedSecret:
     """Marks a field whose value ``bootstrap`` generates into the stage's state."""
 
+    def __init__(self, make: Callable[[], str] | None) -> None:
+        self.make = make
+
 
 class _ChosenPort:
     """Marks a port that ``bootstrap`` chooses free and remembers; until then it follows from the instance."""
 
 
-def generated_secret() -> Secret:
-    """Declare a secret that ``bootstrap`` generates: ``admin_password: Secret = generated_secret()``."""
-    return cast(Secret, _GeneratedSecret())
+def generated_secret(make: Callable[[], str] | None = None) -> Secret:
+    """Declare a secret that ``bootstrap`` generates: ``admin_password: Secret = generated_secret()``.
+
+    ``make`` returns a new one where letters and digits will not do.
+    """
+    return cast(Secret, _GeneratedSecret(make))
 
 
 def chosen_port() -> Port:
@@ -370,7 +378,7 @@ class _Reading:
                 values[name] = remembered.get(name, self._derived_port(chosen))
                 chosen += 1
             elif isinstance(value, _GeneratedSecret):
-                values[name] = Secret(secret_file(cast(StageEnv, self._env).state, name))
+                values[name] = Secret(secret_file(cast(StageEnv, self._env).state, name), value.make)
             if values[name] is not value:
                 self._env.__dict__[name] = values[name]
         return values

@@ -43,9 +43,13 @@ def generate_missing(env: StageEnv) -> tuple[str, ...]:
     made = []
     for field in env.fields():
         if field.secret and not field.value.path.exists():
-            _put(field.value.path, "".join(secrets.choice(_SIGNS) for _ in range(_LENGTH)))
+            _put(field.value.path, (field.value.make or _random)())
             made.append(field.name)
     return tuple(made)
+
+
+def _random() -> str:
+    return "".join(secrets.choice(_SIGNS) for _ in range(_LENGTH))
 
 
 def _adopt(env: StageEnv, held: Mapping[str, str]) -> tuple[str, ...]:

@@ -271,6 +271,7 @@ def test_another_configuration_replaces_the_pods(name: str, owner: str, path: st
         ("postgresql", "StatefulSet/postgresql", "tls.checksum"),
         ("redis", "StatefulSet/redis", "tls.checksum"),
         ("minio", "StatefulSet/minio", "tls.checksum"),
+        ("minio", "StatefulSet/minio", "encryption.checksum"),
         ("frontend", "Deployment/frontend", "storage.authorities.checksum"),
     ],
 )

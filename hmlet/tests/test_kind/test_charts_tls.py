@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, get_args
 
@@ -144,3 +145,19 @@ def test_one_service_may_speak_tls_and_others_not() -> None:
     assert (told["DATABASE_SSLMODE"], told["REDIS_TLS"]) == ("prefer", "1")
     assert told["S3_ENDPOINT_URL"] == "http://minio:9000"
     assert "proxy_ssl" not in one(_objects(made, "frontend"), "ConfigMap", "frontend")["data"]["edge.conf"]
+
+
+def test_a_stage_whose_storage_encrypts_gives_minio_its_key_and_nobody_else() -> None:
+    env, plain = _platform("test", ())
+    assert "minio-encryption" not in {secret.name for secret in plain.secrets}
+    object.__setattr__(env, "storage_encrypted", True)
+    made = platform(env)
+    (secret,) = [secret for secret in made.secrets if env.storage_kms_key in secret.keys.values()]
+    assert (secret.name, set(secret.keys)) == ("minio-encryption", {"kms-key"})
+    objects = _objects(made, "minio")
+    (pod,) = pods(objects).values()
+    server, bootstrap = pod["spec"]["containers"]
+    assert _told(pod)["MINIO_KMS_SECRET_KEY_FILE"] == "/run/secrets/minio/kms-key"
+    assert "encryption" in {mount["name"] for mount in server["volumeMounts"]}
+    assert "encryption" not in {mount["name"] for mount in bootstrap["volumeMounts"]}
+    assert json.loads(one(objects, "ConfigMap", "minio")["data"]["rights.json"])["encrypted"] is True

@@ -14,6 +14,7 @@ import shutil
 import sys
 import tempfile
 import urllib.request
+from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +27,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from pl import proc
 
-from hmlet.tests.test_kind.rendering import CHECKOUT, one, pods, rendered_once
+from hmlet.tests.test_kind.rendering import CHECKOUT, one, pods, rendered, rendered_once
 from hmlet.tests.waiting import wait_for
 
 IDENTITIES = ("web", "worker", "sweeper", "backup")
@@ -325,3 +326,37 @@ def test_the_platform_s_own_buckets_work_with_these_rights(storage: Storage) -> 
         "web misses": "FileNotFoundError",
         "worker misses": "FileNotFoundError",
     }
+
+
+def test_what_is_put_is_encrypted_where_a_key_is_given_and_nobody_needs_another_right(
+    storage: Storage, folder: Path
+) -> None:
+    manifest = rendered("test", "minio", {"encryption.secretName": "its-own"})
+    keys, files = folder / "with-kms-key", folder / "encrypting"
+    shutil.copytree(storage.keys, keys)
+    (keys / "kms-key").write_text(f"a-key:{b64encode(secrets.token_bytes(32)).decode()}")
+    shutil.copytree(storage.files, files)
+    for name, text in one(manifest.objects, "ConfigMap", "minio")["data"].items():
+        (files / name).write_text(text, encoding="utf-8")
+    with _server(pods(manifest.objects)["StatefulSet/minio"], keys) as address:
+        its = Storage(address=address, keys=keys, files=files)
+        its.bootstrap()
+        assert "bucket hmlet-backups: encrypts by the key a-key" in its.bootstrap().stdout
+        for writer, bucket, reader in (
+            ("web", "originals", "worker"),
+            ("worker", "thumbnails", "web"),
+            ("backup", "backups", "backup"),
+        ):
+            its.client(writer).put_object(Bucket=BUCKETS[bucket], Key="a/kept", Body=b"kept")
+            got = its.client(reader).get_object(Bucket=BUCKETS[bucket], Key="a/kept")
+            told = (got["Body"].read(), got["ServerSideEncryption"], got["SSEKMSKeyId"])
+            assert told == (b"kept", "aws:kms", "arn:aws:kms:a-key")
+        web, place = its.client("web"), {"Bucket": BUCKETS["originals"], "Key": "a/parts"}
+        begun = {**place, "UploadId": web.create_multipart_upload(**place)["UploadId"]}
+        part = {"ETag": web.upload_part(**begun, PartNumber=1, Body=b"kept")["ETag"], "PartNumber": 1}
+        web.complete_multipart_upload(**begun, MultipartUpload={"Parts": [part]})
+        got = its.client("worker").get_object(**place)
+        assert (got["Body"].read(), got["ServerSideEncryption"]) == (b"kept", "aws:kms")
+        for entry in (entry for entry in MATRIX if entry[2] == "get" and entry not in ALLOWED):
+            with pytest.raises(ClientError, match="AccessDenied"):
+                its.client(entry[0]).get_object(Bucket=BUCKETS[entry[1]], Key="a/kept")

@@ -3,8 +3,9 @@
     python3 bootstrap.py RIGHTS_JSON KEYS_FOLDER [ENDPOINT] [--once]
 
 RIGHTS_JSON is ``{"region": NAME, "buckets": {ALIAS: NAME...}, "identities": [{"name": NAME, ALIAS: [VERB...]...}]}``
-with the verbs of ACTIONS; in a bucket whose alias it does not have, an identity may nothing. KEYS_FOLDER holds a
-mounted Secret's files: ``root-user``, ``root-password``, ``NAME-access-key`` and ``NAME-secret-key`` of each identity.
+with the verbs of ACTIONS; in a bucket whose alias it does not have, an identity may nothing. With ``"encrypted": true``
+the buckets encrypt what is put, by the server's own key. KEYS_FOLDER holds a mounted Secret's files: ``root-user``,
+``root-password``, ``NAME-access-key`` and ``NAME-secret-key`` of each identity.
 
 It may be run any number of times: what is there stays. An identity whose access key changed loses the old one. It goes
 to a server in the same pod: MinIO's bulk import takes secret keys as they are, and they must cross no network.
@@ -15,6 +16,7 @@ Standard library alone, so that any image with Python will do.
 import datetime
 import hashlib
 import hmac
+import html
 import http.client
 import io
 import json
@@ -24,7 +26,7 @@ import sys
 import time
 import urllib.parse
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,12 @@ ACTIONS = {
     "parts": ["s3:ListMultipartUploadParts"],
     "abort": ["s3:AbortMultipartUpload"],
 }
+
+ENCRYPTED = (
+    '<ServerSideEncryptionConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Rule>'
+    "<ApplyServerSideEncryptionByDefault><SSEAlgorithm>aws:kms</SSEAlgorithm><KMSMasterKeyID>{key}</KMSMasterKeyID>"
+    "</ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>"
+)
 
 
 class Refused(Exception):
@@ -120,6 +128,8 @@ def bootstrap(server: Server, rights: Mapping[str, Any], keys: Path) -> None:
         # 409: it is there already, and ours.
         status, _ = server.ask("PUT", f"/{bucket}", fine=(200, 409))
         print(f"bucket {bucket}: {'created' if status == 200 else 'there already'}", flush=True)
+    if rights.get("encrypted"):
+        _encrypt(server, rights["buckets"].values())
     names = [identity["name"] for identity in rights["identities"]]
     secrets = {_read(keys / f"{name}-access-key"): _read(keys / f"{name}-secret-key") for name in names}
     if len(secrets) != len(names):
@@ -142,6 +152,15 @@ def bootstrap(server: Server, rights: Mapping[str, Any], keys: Path) -> None:
         if key not in mappings:
             server.ask("DELETE", "/minio/admin/v3/remove-user", {"accessKey": key}, fine=(200, 204, 404))
             print(f"identity {mapping['policy']}: an old access key was removed", flush=True)
+
+
+def _encrypt(server: Server, buckets: Iterable[str]) -> None:
+    """From now on: what is there stays as it is."""
+    _, content = server.ask("GET", "/minio/kms/v1/status")
+    key = json.loads(content)["default-key-id"]
+    for bucket in buckets:
+        server.ask("PUT", f"/{bucket}", {"encryption": ""}, ENCRYPTED.format(key=html.escape(key)).encode())
+        print(f"bucket {bucket}: encrypts by the key {key}", flush=True)
 
 
 def _exported(server: Server, name: str) -> dict[str, Any]:

@@ -46,6 +46,15 @@ def test_a_secret_is_long_needs_no_quoting_and_is_its_users_alone(env: Any) -> N
         assert value not in repr(field.value)
 
 
+def test_a_secret_of_a_form_of_its_own_is_made_so_and_once(tmp_path: Path) -> None:
+    made = iter(["name:key", "name:another"])
+    secret = Secret(tmp_path / "secrets/formed", lambda: next(made))
+    found: Any = SimpleNamespace(fields=lambda: [SimpleNamespace(name="formed", secret=True, value=secret)])
+    assert secrets.generate_missing(found) == ("formed",)
+    assert secrets.generate_missing(found) == ()
+    assert secret.reveal() == "name:key"
+
+
 def test_nothing_is_left_of_a_secret_that_could_not_be_written(env: Any, tmp_path: Path) -> None:
     (tmp_path / "secrets/first").mkdir(parents=True)
     (tmp_path / "secrets/first/in the way").touch()
