@@ -1,12 +1,15 @@
 """The bucket of archives: one is there when it is whole, and goes when it is old and enough newer ones are there."""
 
+import contextlib
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol, cast
 
 from django.core.files.storage import storages
-from gallery.buckets import PrivateBucket, StoredObject
+from gallery.buckets import PrivateBucket
+from uploads.staging import STORAGE_ERRORS
 
 from backups.archive import Source
 
@@ -16,7 +19,17 @@ if TYPE_CHECKING:
 PART_BYTES = 16 * 1024 * 1024
 PARTS_MAX = 9000
 """S3 takes 10 000; the size of what is to come is an estimate."""
-_NAME = re.compile(r".*-(\d{8}T\d{6}Z)\.tar\.age")
+_NAME = re.compile(r"(?P<of>.*)-(?P<taken>\d{8}T\d{6}Z)\.tar\.age")
+_TAKEN = "%Y%m%dT%H%M%SZ"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredArchive:
+    """One that is in the bucket; ``taken`` is when, to the second, by its name."""
+
+    key: str
+    bytes: int
+    taken: datetime
 
 
 class Archives(Protocol):
@@ -26,7 +39,7 @@ class Archives(Protocol):
 
     def put_whole(self, key: str, content: Source, *, expected_bytes: int) -> None: ...
 
-    def archives(self) -> list[StoredObject]: ...
+    def archives(self, of: str) -> list[StoredArchive]: ...
 
     def discard(self, key: str) -> None: ...
 
@@ -47,14 +60,19 @@ class BackupsBucket(PrivateBucket):
                 parts.append({"PartNumber": number, "ETag": stored["ETag"]})
             self.client.complete_multipart_upload(**place, UploadId=upload, MultipartUpload={"Parts": parts})
         except BaseException:
-            self.client.abort_multipart_upload(**place, UploadId=upload)
+            # What it was given up for is what is told.
+            with contextlib.suppress(*STORAGE_ERRORS):
+                self.client.abort_multipart_upload(**place, UploadId=upload)
             raise
 
-    def archives(self) -> list[StoredObject]:
-        """Those that are there, oldest first. What has another name is somebody else's."""
-        return sorted(
-            (found for found in self.listed() if _NAME.fullmatch(found.key)), key=lambda found: _taken(found.key)
+    def archives(self, of: str) -> list[StoredArchive]:
+        """Those of a stage, oldest first. What is not called so is somebody else's."""
+        found = (
+            StoredArchive(key=stored.key, bytes=stored.bytes, taken=taken)
+            for stored in self.listed(f"{of}-")
+            if (taken := _taken(of, stored.key)) is not None
         )
+        return sorted(found, key=lambda archive: archive.taken)
 
 
 def archives_bucket() -> Archives:
@@ -62,19 +80,23 @@ def archives_bucket() -> Archives:
     return cast(Archives, storages["backups"])
 
 
-def archive_key(prefix: str, taken: datetime) -> str:
-    """What an archive is called: of whom, and when."""
-    return f"{prefix}-{taken.astimezone(UTC):%Y%m%dT%H%M%SZ}.tar.age"
+def archive_key(of: str, taken: datetime) -> str:
+    """What an archive is called: of which stage, and when."""
+    return f"{of}-{taken.astimezone(UTC):{_TAKEN}}.tar.age"
 
 
-def outlived(found: Sequence[StoredObject], *, now: datetime, keep_days: int, keep_count: int) -> list[str]:
-    """Keys of archives older than ``keep_days``, the ``keep_count`` newest always left out."""
+def outlived(found: Sequence[StoredArchive], *, now: datetime, keep_days: int, keep_count: int) -> list[str]:
+    """Keys of archives older than ``keep_days``, the ``keep_count`` newest always left out: one of them at least."""
     before = now - timedelta(days=keep_days)
-    newest_last = sorted((stored.key for stored in found), key=_taken)
-    return [key for key in newest_last[: max(0, len(newest_last) - keep_count)] if _taken(key) < before]
+    newest_first = sorted(found, key=lambda archive: archive.taken, reverse=True)
+    return [archive.key for archive in reversed(newest_first[max(1, keep_count) :]) if archive.taken < before]
 
 
-def _taken(key: str) -> datetime:
+def _taken(of: str, key: str) -> datetime | None:
     said = _NAME.fullmatch(key)
-    assert said is not None  # noqa: S101 - archives() lists no other
-    return datetime.strptime(said[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    if said is None or said["of"] != of:
+        return None
+    try:
+        return datetime.strptime(said["taken"], _TAKEN).replace(tzinfo=UTC)
+    except ValueError:
+        return None

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
-from django.db import connection
+from django.db import close_old_connections, connection
 from django.db.models import Sum
 from django.utils import timezone
 from gallery.models import Original
@@ -22,10 +22,11 @@ class NotStored(Exception):
 def backup_store(*, recipients: Sequence[Any], about: Mapping[str, str], tell: Told) -> tuple[str, Taken]:
     """Take a backup into the bucket of archives, and remember it. Its key, and what it consists of.
 
-    Raises what database and storage raise, and NotStored; then the bucket is as before.
+    Raises what database and storage raise, and NotStored; then none is remembered, and the bucket is as before. What
+    cannot be remembered, because the database went away at the very end, stays in the bucket.
     """
-    bucket = archives_bucket()
-    key = archive_key(f"{about.get('project', 'backup')}-{about.get('stage', 'stage')}", timezone.now())
+    bucket, of = archives_bucket(), _stage(about)
+    key = archive_key(of, timezone.now())
     reading, writing = os.pipe()
     failures: list[BaseException] = []
     expected = _expected_bytes()
@@ -56,23 +57,29 @@ def backup_store(*, recipients: Sequence[Any], about: Mapping[str, str], tell: T
             thread.join()
     if failures:
         raise failures[0]
-    stored = next((found for found in bucket.archives() if found.key == key), None)
+    stored = next((found for found in bucket.archives(of) if found.key == key), None)
     if stored is None or stored.bytes != handed.bytes:
         bucket.discard(key)
         raise NotStored(f"{key}: {stored.bytes if stored else 'none'} of {handed.bytes} bytes are there")
     lacking = len(taken.missing) + len(taken.damaged)
+    # Copying objects may have taken hours, and the server may have been restarted since it was last asked.
+    close_old_connections()
     place = f"{bucket.bucket_name}/{key}"
     backup_record(taken=taken.taken, place=place, bytes=stored.bytes, objects=taken.objects, missing=lacking)
     return place, taken
 
 
-def backups_prune(*, keep_days: int, keep_count: int) -> list[str]:
-    """Delete archives that are old, and not among the newest. Their keys."""
+def backups_prune(*, about: Mapping[str, str], keep_days: int, keep_count: int) -> list[str]:
+    """Delete archives of that stage that are old, and not among the newest. Their keys."""
     bucket = archives_bucket()
-    old = outlived(bucket.archives(), now=timezone.now(), keep_days=keep_days, keep_count=keep_count)
+    old = outlived(bucket.archives(_stage(about)), now=timezone.now(), keep_days=keep_days, keep_count=keep_count)
     for key in old:
         bucket.discard(key)
     return old
+
+
+def _stage(about: Mapping[str, str]) -> str:
+    return f"{about.get('project', 'backup')}-{about.get('stage', 'stage')}"
 
 
 def _expected_bytes() -> int:

