@@ -85,17 +85,23 @@ class Place:
         return {labels["name"]: labels["status"] for labels in found}
 
     def pods(self, component: str = "") -> dict[str, int]:
-        """Pods that are not on their way out, and how often their containers were started again."""
+        """Pods that are not on their way out, and how often their containers were started again. Those of jobs, which
+        begin and end by a clock of their own, are none of them."""
         selector = ("--selector", f"app.kubernetes.io/component={component}") if component else ()
         return {
             pod["metadata"]["name"]: sum(said["restartCount"] for said in pod["status"].get("containerStatuses", ()))
             for pod in self.objects("pods", *selector)
-            if "deletionTimestamp" not in pod["metadata"] and pod["status"]["phase"] == "Running"
+            if "deletionTimestamp" not in pod["metadata"]
+            and pod["status"]["phase"] == "Running"
+            and "batch.kubernetes.io/job-name" not in pod["metadata"]["labels"]
         }
 
     def versions(self, kinds: Sequence[str]) -> dict[str, str]:
-        """The resourceVersion of every object of some kinds: it moves with each write."""
+        """The resourceVersion of every object of some kinds: it moves with each write. A CronJob has the time written
+        into it when it is due: of those it is the generation, which moves with what is wanted of them."""
         return {
-            f"{found['kind']}/{found['metadata']['name']}": found["metadata"]["resourceVersion"]
+            f"{found['kind']}/{found['metadata']['name']}": str(
+                found["metadata"]["generation" if found["kind"] == "CronJob" else "resourceVersion"]
+            )
             for found in self.objects(",".join(kinds))
         }

@@ -84,13 +84,10 @@ def test_a_version_that_crashes_is_named_and_taken_back_while_the_old_one_serves
         'raise RuntimeError("planted: this version cannot start")\napplication = ',
     )
     with polled(_live(place)) as poll:
-        began = time.monotonic()
         ended = changed.run("deploy")
-        took_s = time.monotonic() - began
     assert ended.status == 1, ended.said
     assert "backend" in ended.err
     assert "planted: this version cannot start" in ended.err, ended.err
-    assert took_s < WITHIN_S
     assert poll.failures == []
     assert poll.answers > 20
     assert set(place.latest().values()) == {"deployed"}
