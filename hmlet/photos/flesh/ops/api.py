@@ -1,10 +1,12 @@
 """One JSON shape for every error under /api/: ``{code, message, errors, request_id}``."""
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
 from django.views import defaults
 from rest_framework import exceptions, serializers, status
 from rest_framework.response import Response
@@ -12,6 +14,7 @@ from rest_framework.views import set_rollback
 
 from ops.errors import PlatformError
 from ops.ids import request_id_current
+from ops.outages import outage_of
 
 
 class ErrorSerializer(serializers.Serializer[Any]):
@@ -32,6 +35,7 @@ def error_body(code: str, message: str, errors: Mapping[str, list[str]] | None =
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's hook: turn what a view raised into the one shape; None leaves it to Django (a bug, 500)."""
+    error = outage_of(error) or error
     if isinstance(error, PlatformError):
         set_rollback()
         body = error_body(error.code, error.message, error.errors)
@@ -95,6 +99,16 @@ def _is_api(request: HttpRequest) -> bool:
     return request.path_info.startswith("/api/")
 
 
+def refused(request: HttpRequest, error: PlatformError) -> HttpResponse:
+    """What a view of Django's own, or a middleware, raised: as JSON under /api/, as a page elsewhere."""
+    headers = _headers_of(error)
+    if _is_api(request):
+        return JsonResponse(error_body(error.code, error.message, error.errors), status=error.status, headers=headers)
+    # Without a request: who that is may be what cannot be found out.
+    page = render_to_string("ops/refused.html", {"message": error.message})
+    return HttpResponse(page, status=error.status, headers=headers)
+
+
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's 400, as JSON under /api/."""
     if not _is_api(request):
@@ -119,7 +133,9 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's 500, as JSON under /api/."""
+    """Django's 500, as JSON under /api/. 503 where a middleware lacks the database: of views, others have told."""
+    if outage := outage_of(sys.exc_info()[1]):
+        return refused(request, outage)
     if not _is_api(request):
         return defaults.server_error(request)
     body = error_body("internal", "Something broke on our side. Try again; if it stays, report the request_id.")

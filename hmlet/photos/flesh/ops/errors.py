@@ -48,3 +48,16 @@ class Unavailable(PlatformError):
     code = "unavailable"
     status = 503
     retryable = True
+    retry_after_s = 2
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database does not answer, or has ended what it was asked. Whether a change was made is not known."""
+
+    code = "database_unavailable"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The database does not answer at the moment. Try again in a few seconds; with an Idempotency-Key nothing is"
+            " done twice."
+        )

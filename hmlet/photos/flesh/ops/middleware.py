@@ -6,12 +6,12 @@ from collections.abc import Callable
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
 
 from ops import metrics
-from ops.api import error_body
+from ops.api import error_body, refused
 from ops.errors import PlatformError
 from ops.ids import request_id_begin
+from ops.outages import outage_of
 
 METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 Responder = Callable[[HttpRequest], HttpResponse]
@@ -90,7 +90,7 @@ class RequestMetricsMiddleware:
 
 
 class RefusedMiddleware:
-    """What the platform refuses outside the API, as a page: the API tells in its own shape (ops.api)."""
+    """What the platform refuses outside the API's views, which tell it themselves (ops.api.exception_handler)."""
 
     def __init__(self, get_response: Responder) -> None:
         self.get_response = get_response
@@ -99,12 +99,8 @@ class RefusedMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        if not isinstance(error, PlatformError):
-            return None
-        response = render(request, "ops/refused.html", {"message": error.message}, status=error.status)
-        if error.retry_after_s is not None:
-            response["Retry-After"] = str(error.retry_after_s)
-        return response
+        told = outage_of(error) or error
+        return refused(request, told) if isinstance(told, PlatformError) else None
 
 
 class ContentSecurityMiddleware:

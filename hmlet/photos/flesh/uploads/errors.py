@@ -1,6 +1,6 @@
 """What can go wrong with bytes on their way to us."""
 
-from ops.errors import NotFound, PlatformError
+from ops.errors import NotFound, PlatformError, Unavailable
 
 
 class ImageBytesLimit(PlatformError):
@@ -14,12 +14,10 @@ class ImageBytesLimit(PlatformError):
         super().__init__(message, errors={"image": [message]})
 
 
-class StorageUnavailable(PlatformError):
+class StorageUnavailable(Unavailable):
     """The object storage does not answer. Nothing was stored."""
 
     code = "storage_unavailable"
-    status = 503
-    retryable = True
 
     def __init__(self) -> None:
         super().__init__("The photo could not be stored at the moment. Nothing was kept of it; try again in a minute.")

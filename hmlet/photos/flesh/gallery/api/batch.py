@@ -18,7 +18,6 @@ from ops.errors import InvalidInput, PlatformError
 from ops.metadata import LimitsMetadata
 from ops.parsers import BoundedJSONParser
 from rest_framework import status
-from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -107,11 +106,9 @@ class BatchView(APIView):
         except KeyBusy:
             # Another has taken the batch over: it answers for all of it.
             raise
-        except (PlatformError, APIException) as error:
-            answer = exception_handler(error, {})
-            assert answer is not None  # noqa: S101 - it has an answer for both
-            return Outcome(status=answer.status_code, error=answer.data)
-        except Exception:
+        except Exception as error:
+            if (answer := exception_handler(error, {})) is not None:
+                return Outcome(status=answer.status_code, error=answer.data)
             log.exception("item %s of a batch broke", position)
             body = error_body("internal", "Something broke on our side. Try again; if it stays, report the request_id.")
             return Outcome(status=status.HTTP_500_INTERNAL_SERVER_ERROR, error=body)
