@@ -6,23 +6,26 @@ import contextlib
 import json
 import os
 import secrets
+import socket
 import sys
 import tempfile
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 from pl import certificates, proc
 
-from hmlet.in_cluster import _MINIO, _POSTGRESQL, _VALKEY
+from hmlet.in_cluster import _POSTGRESQL
+from hmlet.tests.test_kind.rendering import Tree, one, pods, rendered
+from hmlet.tests.test_kind.running import running
 from hmlet.tests.test_kind.tls_front import tls_front
 from hmlet.tests.waiting import wait_for
 
 FLESH = Path(__file__).resolve().parents[2] / "photos/flesh"
 PASSWORD = secrets.token_hex(16)
-SETUP = "mkdir /tmp/tls && cp /tls/* /tmp/tls/ && chmod -R a+rX /tmp/tls && "
 ASKED = """
 import io, json
 import django
@@ -124,60 +127,97 @@ class Servers:
 
 @pytest.fixture(scope="module")
 def servers() -> Iterator[Servers]:
+    """Valkey and MinIO as the charts have them start."""
     with tempfile.TemporaryDirectory(prefix="hmlet-encrypted-") as folder, contextlib.ExitStack() as after:
         state = Path(folder)
+        state.chmod(0o755)
         certificates.provide(state, {"server": ("localhost",)})
-        tls = state / "tls"
-        tls.mkdir()
-        for name, secret in (
-            ("public.crt", certificates.certificate_of(state, "server")),
-            ("private.key", certificates.key_of(state, "server")),
-        ):
-            (tls / name).write_text(secret.reveal())
+        pair = {
+            "tls.crt": certificates.certificate_of(state, "server").reveal(),
+            "tls.key": certificates.key_of(state, "server").reveal(),
+            "ca.crt": certificates.authority_of(state).reveal(),
+        }
+        tls = _files(state / "tls", pair)
+        queue = rendered("test", "redis", {"tls.secretName": "its-own"}).objects
+        storage = rendered("test", "minio", {"tls.secretName": "its-own", "encryption.secretName": "too"}).objects
+        kms_key = f"hmlet:{b64encode(secrets.token_bytes(32)).decode()}"
 
-        def run(image: str, script: str, port: int, *options: str) -> int:
-            name = f"hmlet-encrypted-{secrets.token_hex(4)}"
-            publish = ("--publish", f"127.0.0.1::{port}", "--volume", f"{tls}:/tls:ro", "--user", "0")
-            argv = [
-                "docker",
-                "run",
-                "--detach",
-                "--rm",
-                "--name",
-                name,
-                *publish,
-                *options,
-                "--entrypoint",
-                "sh",
-                image,
-            ]
-            after.callback(proc.run, ["docker", "rm", "--force", "--volumes", name], check=False)
-            proc.run([*argv, "-c", SETUP + script])
-            return int(proc.run(["docker", "port", name, f"{port}/tcp"]).stdout.split()[0].rpartition(":")[2])
+        def run(pod: Tree, port: int, folders: Mapping[str, Path], *written: str) -> int:
+            return int(after.enter_context(running(pod, port, folders=folders, written=written)).rpartition(":")[2])
 
-        password = ("--env", f"POSTGRES_PASSWORD={PASSWORD}")
-        key = f"MINIO_KMS_SECRET_KEY=hmlet:{b64encode(secrets.token_bytes(32)).decode()}"
-        root = ("--env", "MINIO_ROOT_USER=root-user", "--env", f"MINIO_ROOT_PASSWORD={PASSWORD}", "--env", key)
-        plain = run(_POSTGRESQL, "exec docker-entrypoint.sh postgres", 5432, *password)
-        front = tls_front(plain, certificate=tls / "public.crt", key=tls / "private.key")
+        front = tls_front(_plain_database(after), certificate=tls / "tls.crt", key=tls / "tls.key")
         made = Servers(
             state=state,
             database=after.enter_context(front),
             queue=run(
-                _VALKEY,
-                "exec valkey-server --port 0 --tls-port 6379 --tls-auth-clients no --tls-cert-file /tmp/tls/public.crt "
-                f"--tls-key-file /tmp/tls/private.key --requirepass {PASSWORD} --save ''",
+                pods(queue)["StatefulSet/redis"],
                 6379,
+                {
+                    "/etc/valkey": _files(state / "valkey", one(queue, "ConfigMap", "redis")["data"]),
+                    "/run/secrets/redis": _files(state / "redis", {"password": PASSWORD}),
+                    "/run/secrets/redis-tls": tls,
+                },
+                "/data",
+                "/run/valkey",
             ),
-            storage=run(_MINIO, "exec minio server /tmp/data --certs-dir /tmp/tls", 9000, *root),
+            storage=run(
+                pods(storage)["StatefulSet/minio"],
+                9000,
+                {
+                    "/run/secrets/minio": _files(
+                        state / "minio", {"root-user": "root-user", "root-password": PASSWORD, "kms-key": kms_key}
+                    ),
+                    "/run/secrets/minio-tls": _mounted(pods(storage)["StatefulSet/minio"], pair, state / "certs"),
+                },
+                "/data",
+                "/tmp",  # noqa: S108 - the container's
+            ),
         )
         wait_for(lambda: "Error" not in str(made.asked()), what="all servers answer", within_s=90)
         yield made
 
 
+def _files(folder: Path, texts: Mapping[str, str]) -> Path:
+    """For whatever user a container has."""
+    for name, text in texts.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return folder
+
+
+def _mounted(pod: Tree, keys: Mapping[str, str], folder: Path) -> Path:
+    """The pod's Secret of certificates, under the names that it gives them."""
+    (items,) = (volume["secret"]["items"] for volume in pod["spec"]["volumes"] if volume["name"] == "tls")
+    return _files(folder, {item["path"]: keys[item["key"]] for item in items})
+
+
+def _plain_database(after: contextlib.ExitStack) -> int:
+    """Its port on the loopback."""
+    name = f"hmlet-encrypted-{secrets.token_hex(4)}"
+    after.callback(proc.run, ["docker", "rm", "--force", "--volumes", name], check=False)
+    publish = ("--publish", "127.0.0.1::5432", "--env", f"POSTGRES_PASSWORD={PASSWORD}")
+    proc.run(["docker", "run", "--detach", "--rm", "--name", name, *publish, _POSTGRESQL])
+    return int(proc.run(["docker", "port", name, "5432/tcp"]).stdout.split()[0].rpartition(":")[2])
+
+
 def test_with_their_authority_all_servers_are_reached_over_tls(servers: Servers) -> None:
     told = servers.asked()
     assert told == {"database": True, "queue": True, "length": 0, "storage": [[None, None], "bytes"]}
+
+
+def test_what_speaks_tls_speaks_nothing_else(servers: Servers) -> None:
+    with socket.create_connection(("localhost", servers.queue), timeout=30) as plain:
+        plain.sendall(b"PING\r\n")
+        try:
+            assert b"PONG" not in (answer := plain.recv(100)), answer
+            assert b"NOAUTH" not in answer, "it takes plain requests and wants a password"
+        except ConnectionResetError:
+            pass
+    connection = HTTPConnection("localhost", servers.storage, timeout=30)
+    connection.request("GET", "/minio/health/live")
+    assert connection.getresponse().status == 400
 
 
 def test_nobody_is_believed_whom_another_authority_signed(servers: Servers, tmp_path: Path) -> None:

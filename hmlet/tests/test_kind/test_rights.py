@@ -28,6 +28,7 @@ from botocore.exceptions import ClientError
 from pl import proc
 
 from hmlet.tests.test_kind.rendering import CHECKOUT, one, pods, rendered, rendered_once
+from hmlet.tests.test_kind.running import running
 from hmlet.tests.waiting import wait_for
 
 IDENTITIES = ("web", "worker", "sweeper", "backup")
@@ -115,24 +116,9 @@ def storage(folder: Path) -> Iterator[Storage]:
 
 @contextlib.contextmanager
 def _server(pod: dict[str, Any], keys: Path) -> Iterator[str]:
-    """The pod's first container, as Docker can run it: same image, command, user and variables, read only too."""
-    container = pod["spec"]["containers"][0]
-    user = pod["spec"]["securityContext"]["runAsUser"]
-    variables = [f"--env={each['name']}={each['value']}" for each in container["env"]]
-    entrypoint, *arguments = container["command"]
-    started = proc.run(
-        [
-            *("docker", "run", "--detach", "--rm", "--pull", "never", "--publish", "127.0.0.1::9000"),
-            *("--read-only", "--cap-drop", "ALL", "--user", str(user), "--tmpfs", f"/data:uid={user}"),
-            *("--tmpfs", f"/tmp:uid={user}", "--volume", f"{keys}:/run/secrets/minio:ro"),  # noqa: S108 - the container's
-            *(*variables, "--entrypoint", entrypoint, container["image"], *arguments),
-        ]
-    )
-    name = started.stdout.strip()
-    try:
-        yield "http://" + proc.run(["docker", "port", name, "9000/tcp"]).stdout.split()[0]
-    finally:
-        proc.run(["docker", "rm", "--force", name])
+    written = ("/data", "/tmp")  # noqa: S108 - the container's
+    with running(pod, 9000, folders={"/run/secrets/minio": keys}, written=written) as place:
+        yield f"http://{place}"
 
 
 def _try(client: Any, bucket: str, verb: str, multipart: str) -> None:
