@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from pl import proc
+from pl import certificates, proc
 
 from hmlet.tests.test_kind.rendering import one, releases, rendered
 from hmlet.tests.waiting import wait_for
@@ -28,7 +28,7 @@ EDGE_IMAGE = "nginxinc/nginx-unprivileged:1.26"
 ECHO_IMAGE = "python:3.11-slim-bookworm"
 LIMIT = 1_000_000
 ECHO = """
-import http.server, json, sys
+import http.server, json, ssl, sys
 reading = set()
 class Echo(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -47,7 +47,12 @@ class Echo(http.server.BaseHTTPRequestHandler):
             self.wfile.write(body)
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = answer
 http.server.ThreadingHTTPServer.request_queue_size = 256
-http.server.ThreadingHTTPServer(("0.0.0.0", int(sys.argv[2])), Echo).serve_forever()
+server = http.server.ThreadingHTTPServer(("0.0.0.0", int(sys.argv[2])), Echo)
+if sys.argv[3:]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(sys.argv[3] + "/tls.crt", sys.argv[3] + "/tls.key")
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+server.serve_forever()
 """
 
 
@@ -72,9 +77,19 @@ class Edge:
 
 @pytest.fixture(scope="module")
 def edge() -> Iterator[Edge]:
+    with _edge({"photoMaxBytes": LIMIT}) as made:
+        wait_for(lambda: _serves(made), what="nginx serves", within_s=60)
+        yield made
+
+
+@contextlib.contextmanager
+def _edge(
+    changes: dict[str, Any], *, of_storage: Path | None = None, authorities: Path | None = None
+) -> Iterator[Edge]:
+    """``of_storage`` has certificate and key of a storage that speaks TLS, ``authorities`` what the edge may trust."""
     name = f"hmlet-edge-{secrets.token_hex(4)}"
     folder = Path(tempfile.mkdtemp(prefix=name))
-    manifest = rendered("test", "frontend", {"photoMaxBytes": LIMIT})
+    manifest = rendered("test", "frontend", changes)
     for file, text in one(manifest.objects, "ConfigMap", "frontend")["data"].items():
         (folder / file).write_text(text, encoding="utf-8")
     folder.chmod(0o755)
@@ -96,9 +111,13 @@ def edge() -> Iterator[Edge]:
                 ECHO,
                 who,
                 str(port),
+                *(("/tls",) if of_storage and who == "storage" else ()),
+                options=("--volume", f"{of_storage}:/tls:ro") if of_storage else (),
             )
         limits = ("--read-only", "--tmpfs", "/tmp:uid=101", "--cap-drop", "ALL", "--user", "101")  # noqa: S108
-        mounts = ("--volume", f"{folder}:/etc/nginx/conf.d:ro", "--publish", "127.0.0.1::8080")
+        mounts = ["--volume", f"{folder}:/etc/nginx/conf.d:ro", "--publish", "127.0.0.1::8080"]
+        if authorities:
+            mounts += ["--volume", f"{authorities}:/etc/nginx/authorities:ro"]
         options = (*limits, *mounts, "--entrypoint", "sh")
         _run(after, f"{name}-edge", name, "edge", EDGE_IMAGE, "/etc/nginx/conf.d/start.sh", options=options)
         address = "http://" + proc.run(["docker", "port", f"{name}-edge", "8080/tcp"]).stdout.split()[0]
@@ -108,7 +127,6 @@ def edge() -> Iterator[Edge]:
             storage=urlsplit(settings["storage"]["publicUrl"]).netloc,
             container=f"{name}-edge",
         )
-        wait_for(lambda: _serves(made), what="nginx serves", within_s=60)
         yield made
 
 
@@ -280,7 +298,8 @@ def test_the_log_of_requests_holds_no_signature(edge: Edge) -> None:
 
 
 def _log(edge: Edge, word: str) -> str:
-    log = proc.run(["docker", "logs", edge.container]).stdout
+    said = proc.run(["docker", "logs", edge.container])
+    log = said.stdout + said.stderr
     return log if word in log else ""
 
 
@@ -295,3 +314,38 @@ def test_when_web_is_away_a_caller_hears_so_and_finds_it_when_it_is_back(edge: E
     finally:
         proc.run(["docker", "start", web])
     wait_for(lambda: edge.ask("/api/v1/").ok, what="web is found again, wherever it is now")
+
+
+def test_a_storage_of_tls_is_believed_by_its_authority_and_under_its_name(tmp_path: Path) -> None:
+    state, others, pair, trusted = (tmp_path / name for name in ("state", "others", "pair", "trusted"))
+    for folder in (state, others, pair, trusted):
+        folder.mkdir()
+        folder.chmod(0o755)
+    for signer in (state, others):
+        certificates.provide(signer, {"right": ("minio",), "wrong": ("another",)})
+
+    def have(certificate: str, authority: Path) -> None:
+        for path, secret in (
+            (pair / "tls.crt", certificates.certificate_of(state, certificate)),
+            (pair / "tls.key", certificates.key_of(state, certificate)),
+            (trusted / "storage.crt", certificates.authority_of(authority)),
+        ):
+            path.write_text(secret.reveal())
+            path.chmod(0o644)
+
+    def status(of: Edge) -> int:
+        with contextlib.suppress(requests.ConnectionError):
+            return of.ask("/hmlet-thumbnails/a", host=of.storage).status_code
+        return 0
+
+    have("right", state)
+    with _edge({"storage.authorities.secretName": "its-own"}, of_storage=pair, authorities=trusted) as its:
+        wait_for(lambda: status(its) == 200, what="it is believed", within_s=60)
+        have("right", others)
+        proc.run(["docker", "kill", "--signal", "HUP", its.container])
+        wait_for(lambda: status(its) == 502, what="another authority's is not believed", within_s=60)
+        have("wrong", state)
+        proc.run(["docker", "restart", "--time", "0", its.container.removesuffix("edge") + "storage"])
+        proc.run(["docker", "kill", "--signal", "HUP", its.container])
+        refusal = "upstream SSL certificate does not match"
+        wait_for(lambda: status(its) == 502 and _log(its, refusal), what="another's name is not believed", within_s=60)
