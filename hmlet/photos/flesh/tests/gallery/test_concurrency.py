@@ -1,17 +1,20 @@
 """Two at once, on a database that can do that."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import connection
+from django.core.management import call_command
+from django.db import connection, transaction
 from gallery.models import Original, Photo
 from gallery.renditions import SIZES_BY_KIND
 from jobs.models import Job
 from jobs.runner import job_run
+from quotas.services import usage_refund
 
 from tests.conftest import client_of
 from tests.images import encoded
@@ -119,3 +122,41 @@ def test_one_request_sent_many_times_at_once_under_a_key_makes_one_photo(owner: 
     assert 201 in statuses
     assert Photo.objects.count() == 1
     assert act(0) == 201
+
+
+def test_a_user_is_removed_while_a_worker_lets_go_of_what_was_theirs(
+    owner: User, buckets: Any, work_off: Any, settings: Any
+) -> None:
+    settings.PHOTO_QUOTA_BYTES = 1024**3
+    _post(owner, encoded(), "photo")
+    work_off()
+    Photo.objects.all().delete()
+    held = threading.Event()
+
+    def act(number: int) -> None:
+        if number:
+            assert held.wait(60)
+            call_command("remove_users", owner.username)
+            return
+        # What original_delete_unused locks, in its order; a user's rows are deleted in another one.
+        with transaction.atomic():
+            original = Original.objects.select_for_update().get(owner=owner)
+            held.set()
+            _until_somebody_waits()
+            usage_refund(owner_id=owner.pk, bytes=original.bytes)
+
+    _at_once(2, act)
+    assert not User.objects.filter(pk=owner.pk).exists()
+    assert not Original.objects.exists()
+
+
+def _until_somebody_waits() -> None:
+    deadline = time.monotonic() + 60
+    with connection.cursor() as cursor:
+        while time.monotonic() < deadline:
+            # Unlike pg_stat_activity, it is read anew within a transaction.
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            if cursor.fetchone()[0]:
+                return
+            time.sleep(0.01)
+    raise AssertionError("nobody waits for the row")
