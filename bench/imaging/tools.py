@@ -1,22 +1,22 @@
-"""What the platform is measured against, and photographs to measure it with: fetched by hash into a cache, once.
+"""What imaging is measured against, and photographs to measure it with.
 
-``available()`` fetches what is missing into .cache/bench and puts Python's part at the end of the path, where it hides
-nothing of the platform's. The photographs are those that two libraries are tested with, out of their source archives:
-Pillow's (HPND) and pillow-heif's (BSD-3-Clause).
+``available()`` fetches what is missing by hash into .cache/bench/imaging and puts Python's part at the end of the path,
+where it hides nothing of the platform's. The photographs are those that two libraries are tested with, out of their
+source archives: Pillow's (HPND) and pillow-heif's (BSD-3-Clause).
 """
 
-import hashlib
 import shutil
 import subprocess
 import sys
 import tarfile
 from pathlib import Path
 
+from bench.fetching import CACHE, fetched, packages, pip, run
+
 HERE = Path(__file__).resolve().parent
-CACHE = HERE.parents[1] / ".cache/bench"
-NODE = CACHE / "node"
-_PYTHON = CACHE / "python"
-_PHOTOGRAPHS = CACHE / "photographs"
+NODE = CACHE / "imaging/node"
+_PYTHON = CACHE / "imaging/python"
+_PHOTOGRAPHS = CACHE / "imaging/photographs"
 
 _ARCHIVES = {
     "pillow==13.0.0": (
@@ -33,25 +33,12 @@ _ARCHIVES = {
 def available() -> list[str]:
     """Fetch what is missing. The names of what is not to be had here, where the reason was told."""
     missing = []
-    for name, folder, what, fetch in (
-        ("python", _PYTHON, (HERE / "requirements.txt").read_bytes(), _python_fetch),
-        ("node", NODE, (HERE / "package-lock.json").read_bytes(), _node_fetch),
-        ("photographs", _PHOTOGRAPHS, repr(_ARCHIVES).encode(), _photographs_fetch),
-    ):
-        stamp = folder / ".complete"
-        digest = hashlib.sha256(what).hexdigest()
-        if stamp.is_file() and stamp.read_text() == digest:
-            continue
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        print(f"fetching what bench/imaging needs of {name}", file=sys.stderr)
+    for name, fetch in (("python", _python_fetch), ("node", _node_fetch), ("photographs", _photographs_fetch)):
         try:
-            fetch(folder)
+            fetch()
         except (OSError, subprocess.CalledProcessError, tarfile.TarError) as error:
             print(f"not to be had: {error}", file=sys.stderr)
             missing.append(name)
-            continue
-        stamp.write_text(digest)
     if "python" not in missing and str(_PYTHON) not in sys.path:
         sys.path.append(str(_PYTHON))
     return missing
@@ -62,24 +49,30 @@ def photographs() -> list[Path]:
     return sorted(path for path in _PHOTOGRAPHS.glob("*.*") if path.name != ".complete")
 
 
-def _python_fetch(folder: Path) -> None:
-    hashed = ["--require-hashes", "--no-deps", "--quiet", "-r", str(HERE / "requirements.txt")]
-    subprocess.run([*_pip(), "install", "--target", str(folder), *hashed], check=True)
+def _python_fetch() -> None:
+    packages(HERE / "requirements.txt", _PYTHON)
 
 
-def _node_fetch(folder: Path) -> None:
+def _node_fetch() -> None:
+    fetched(NODE, (HERE / "package-lock.json").read_bytes(), _node_modules)
+
+
+def _node_modules(folder: Path) -> None:
     for name in ("package.json", "package-lock.json"):
         shutil.copy(HERE / name, folder)
-    npm = ["npm", "ci", "--no-audit", "--no-fund", "--silent", "--ignore-scripts"]
-    subprocess.run(npm, cwd=folder, check=True)
+    run(["npm", "ci", "--no-audit", "--no-fund", "--silent", "--ignore-scripts"], cwd=folder)
 
 
-def _photographs_fetch(folder: Path) -> None:
+def _photographs_fetch() -> None:
+    fetched(_PHOTOGRAPHS, repr(_ARCHIVES).encode(), _photographs)
+
+
+def _photographs(folder: Path) -> None:
     wanted = folder / "archives.txt"
     wanted.write_text("".join(f"{name} --hash=sha256:{digest}\n" for name, (digest, _) in _ARCHIVES.items()))
     names = ",".join(name.partition("==")[0] for name in _ARCHIVES)
     hashed = ["--require-hashes", "--no-deps", "--quiet", "--no-binary", names, "-r", str(wanted)]
-    subprocess.run([*_pip(), "download", "--dest", str(folder), *hashed], check=True)
+    run([*pip(), "download", "--dest", str(folder), *hashed])
     kept = {name for _, names in _ARCHIVES.values() for name in names}
     for archive in folder.glob("*.tar.gz"):
         with tarfile.open(archive) as opened:
@@ -88,12 +81,6 @@ def _photographs_fetch(folder: Path) -> None:
                     (folder / name).write_bytes(content.read())
         archive.unlink()
     wanted.unlink()
-
-
-def _pip() -> list[str]:
-    # .venv has none: the interpreter that it was made of does.
-    python = getattr(sys, "_base_executable", sys.executable)
-    return [python, "-m", "pip", "--disable-pip-version-check", "--no-input"]
 
 
 if __name__ == "__main__":
