@@ -5,27 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hmlet.tests.faults.scene import Scene
-
-Check = Callable[[], None]
-"""What a fault looks at once all jobs have ended."""
+from hmlet.tests.faults.cluster_scene import ClusterScene
+from hmlet.tests.faults.host_scene import HostScene
+from hmlet.tests.faults.scene import Check
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """``run`` is called while people upload, and leaves the stage able to go on by itself.
+    """``run`` is called while people upload, and leaves the stage able to go on by itself; ``in_cluster`` likewise on a
+    KIND stage, where the fault can be had there.
 
     ``left_out`` says why it cannot be tried on this machine, if so. ``quick``: it takes seconds, and comes out the same
-    each time, so that it is a test as well. ``web_url`` is where a part of the people upload to instead.
+    each time, so that it is a test as well.
     """
 
     name: str
-    run: Callable[[Scene], Check | None]
+    run: Callable[[HostScene], Check | None]
+    in_cluster: Callable[[ClusterScene], Check | None] | None = None
     left_out: Callable[[], str] = lambda: ""
     quick: bool = False
 
 
 def all_faults() -> tuple[Fault, ...]:
-    from hmlet.tests.faults import kills, messages, roll_out, storage
+    from hmlet.tests.faults import backup, kills, messages, roll_out, storage
 
-    return (*kills.FAULTS, *storage.FAULTS, *messages.FAULTS, *roll_out.FAULTS)
+    # The backup first: what is restored later takes the longer, the more the others posted.
+    return (*backup.FAULTS, *kills.FAULTS, *storage.FAULTS, *messages.FAULTS, *roll_out.FAULTS)

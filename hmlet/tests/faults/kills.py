@@ -17,8 +17,10 @@ import redis
 from ht.api_clients.photos import Photo
 from ht.errors import HtError
 
-from hmlet.tests.faults.catalogue import Check, Fault
-from hmlet.tests.faults.scene import AGED, Scene
+from hmlet.tests.faults.catalogue import Fault
+from hmlet.tests.faults.cluster_scene import COMPONENTS, ClusterScene
+from hmlet.tests.faults.host_scene import AGED, HostScene
+from hmlet.tests.faults.scene import Check
 from hmlet.tests.faults.victims import Victims, all_children, all_of, found, main_process, one_child
 from hmlet.tests.pictures import distinct, photo_bytes
 from hmlet.tests.test_host.place import kill
@@ -38,18 +40,26 @@ VICTIMS: dict[str, Victims] = {
 
 
 def _killed(name: str, victims: Victims) -> Fault:
-    def run(scene: Scene) -> None:
+    def run(scene: HostScene) -> None:
         scene.kill(victims, name)
 
-    return Fault(name=f"kill -9: {name}", run=run)
+    def in_cluster(scene: ClusterScene) -> None:
+        scene.kill(name)
+
+    return Fault(name=f"kill -9: {name}", run=run, in_cluster=in_cluster if name in COMPONENTS else None)
 
 
-def _queue_lost(scene: Scene) -> None:
+def _queue_lost(scene: HostScene) -> None:
     scene.kill(main_process("redis"), "redis")
     wait_for(lambda: _flushed(scene), what="the queue is back and empty")
 
 
-def _flushed(scene: Scene) -> bool:
+def _queue_lost_in_cluster(scene: ClusterScene) -> None:
+    scene.kill("queue")
+    wait_for(scene.queue_flushed, what="the queue is back and empty", within_s=120)
+
+
+def _flushed(scene: HostScene) -> bool:
     with closing(scene.queue()) as queue:
         try:
             return bool(queue.flushall())
@@ -57,7 +67,7 @@ def _flushed(scene: Scene) -> bool:
             return False
 
 
-def _killed_before_commit(scene: Scene) -> Check:
+def _killed_before_commit(scene: HostScene) -> Check:
     """The rows' table is locked against writing, so the object is there and its row cannot be."""
     name, image = _own("before commit")
     with closing(scene.connection()) as database:
@@ -80,7 +90,7 @@ def _killed_before_commit(scene: Scene) -> Check:
     return check
 
 
-def _killed_before_publication(scene: Scene) -> Check:
+def _killed_before_publication(scene: HostScene) -> Check:
     """The queue is stopped, so the photo is committed and its message cannot be sent; and what the queue's socket holds
     goes with the queue."""
     name, image = _own("before publication")
@@ -107,7 +117,7 @@ def _own(name: str) -> tuple[str, bytes]:
 
 
 @contextlib.contextmanager
-def _posting(scene: Scene, name: str, image: bytes) -> Iterator[None]:
+def _posting(scene: HostScene, name: str, image: bytes) -> Iterator[None]:
     """A photo is posted meanwhile, by somebody who hears nothing back."""
     with scene.place.client() as client:
         next(iter(client.photos.iterate(owner="me")), None)  # signed in
@@ -122,7 +132,7 @@ def _posting(scene: Scene, name: str, image: bytes) -> Iterator[None]:
         thread.join()
 
 
-def _objects_of(scene: Scene, size: int) -> list[Path]:
+def _objects_of(scene: HostScene, size: int) -> list[Path]:
     """The originals of so many bytes, past the storage."""
     folder = scene.place.state.data / "objects/hmlet-originals"
     return [file for file in folder.rglob("*") if file.is_file() and file.stat().st_size == size]
@@ -131,7 +141,7 @@ def _objects_of(scene: Scene, size: int) -> list[Path]:
 def _stopped_under_load(name: str) -> Fault:
     """SIGTERM, as a roll-out sends it: nothing that has begun is cut off."""
 
-    def run(scene: Scene) -> Check:
+    def run(scene: HostScene) -> Check:
         begun = scene.rows("SELECT now()")[0][0]
         for _ in range(2):
             psutil.Process(scene.place.pids()[name]).terminate()
@@ -151,7 +161,7 @@ def _stopped_under_load(name: str) -> Fault:
 
 FAULTS = (
     *(_killed(name, victims) for name, victims in VICTIMS.items()),
-    Fault(name="kill -9: queue, with FLUSHALL", run=_queue_lost),
+    Fault(name="kill -9: queue, with FLUSHALL", run=_queue_lost, in_cluster=_queue_lost_in_cluster),
     Fault(name="kill -9: web, object written, not committed", run=_killed_before_commit, quick=True),
     Fault(name="kill -9: web, committed, not published", run=_killed_before_publication, quick=True),
     *(_stopped_under_load(name) for name in ("web", "worker", "beat")),

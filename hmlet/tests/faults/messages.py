@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import signal
-
 from ht.api_clients.photos import Photo
 
-from hmlet.tests.faults.catalogue import Check, Fault
-from hmlet.tests.faults.relay import started_otherwise
-from hmlet.tests.faults.scene import Scene
-from hmlet.tests.faults.victims import all_of, found
+from hmlet.tests.faults.catalogue import Fault
+from hmlet.tests.faults.scene import Check, Scene
 from hmlet.tests.pictures import photo_bytes
 
 _FIVE_TIMES = """
@@ -37,29 +33,20 @@ def _five_times(scene: Scene) -> Check:
 
 def _of_deleted(scene: Scene) -> Check:
     """The worker sleeps while a photo is posted and deleted and its messages are sent once more."""
-    worker = found(all_of("worker"), scene.place, "worker")
-    for process in worker:
-        process.send_signal(signal.SIGSTOP)
-    try:
-        with scene.place.client() as client:
-            photo = client.photos.create(Photo(name=f"deleted {_now(scene)}", image=photo_bytes(5150)))
-            asked = "SELECT original_id::text FROM gallery_photo WHERE id = %s"
-            ((original,),) = scene.rows(asked, str(photo.id))
-            client.photos.delete(photo)
+    with scene.asleep("worker"), scene.client() as client:
+        photo = client.photos.create(Photo(name=f"deleted {_now(scene)}", image=photo_bytes(5150)))
+        asked = "SELECT original_id::text FROM gallery_photo WHERE id = %s"
+        ((original,),) = scene.rows(asked, str(photo.id))
+        client.photos.delete(photo)
         jobs = scene.rows("SELECT id::text FROM jobs_job WHERE subject = %s", original)
         scene.shell(_OF_SUBJECT.format(ids=[row[0] for row in jobs]))
-    finally:
-        for process in worker:
-            process.send_signal(signal.SIGCONT)
 
     def check() -> None:
         left = scene.rows("SELECT id FROM gallery_original WHERE id = %s", original)
         scene.expect(left == [], "the original of a deleted photo is there")
         ends = scene.rows("SELECT kind, state FROM jobs_job WHERE subject = %s AND state <> 'done'", original)
         scene.expect(ends == [], f"jobs of a deleted photo ended otherwise: {ends}")
-        files = [
-            *(scene.place.state.data / "objects/hmlet-thumbnails").rglob(f"*{str(original).replace('-', '')[2:]}*")
-        ]
+        files = scene.objects_named(str(original).replace("-", "")[2:])
         scene.expect(files == [], "renditions of a deleted photo are there")
 
     return check
@@ -67,8 +54,7 @@ def _of_deleted(scene: Scene) -> Check:
 
 def _two_beats(scene: Scene) -> Check:
     begun = _now(scene)
-    schedule = str(scene.place.state.run / "beat-schedule")
-    with started_otherwise(scene.place, "beat", "beat-again", {schedule: f"{schedule}-again"}):
+    with scene.second_beat():
         scene.more_uploads(10, "under two beats")
     return lambda: _once(scene, begun)
 
@@ -89,7 +75,7 @@ def _now(scene: Scene) -> object:
 
 
 FAULTS = (
-    Fault(name="each message five times", run=_five_times),
-    Fault(name="messages of a deleted photo", run=_of_deleted),
-    Fault(name="two beats", run=_two_beats),
+    Fault(name="each message five times", run=_five_times, in_cluster=_five_times),
+    Fault(name="messages of a deleted photo", run=_of_deleted, in_cluster=_of_deleted),
+    Fault(name="two beats", run=_two_beats, in_cluster=_two_beats),
 )

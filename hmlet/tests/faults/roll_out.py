@@ -1,4 +1,4 @@
-"""The version before beside this one, on one database, queue and storage; and a backup meanwhile."""
+"""The version before beside this one, on one database, queue and storage."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hmlet.tests.faults.catalogue import Fault
+from hmlet.tests.faults.host_scene import HostScene
 from hmlet.tests.faults.relay import free_port, listens, started_otherwise
-from hmlet.tests.faults.scene import Scene
 from hmlet.tests.test_host.place import CHECKOUT
 from hmlet.tests.waiting import wait_for
 
@@ -44,7 +44,7 @@ def _code_of(commit: str) -> Iterator[Path]:
         yield Path(folder) / FLESH
 
 
-def _side_by_side(scene: Scene) -> None:
+def _side_by_side(scene: HostScene) -> None:
     """Requests go to either web, jobs to either worker; the tables are the new version's."""
     place, port = scene.place, free_port()
     here = f"127.0.0.1:{place.ports()['web_port']}"

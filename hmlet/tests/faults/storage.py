@@ -8,23 +8,25 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import psutil
+from ht.errors import ApiError, HtError
 
 from hmlet.tests.faults import relay
 from hmlet.tests.faults.catalogue import Fault
+from hmlet.tests.faults.host_scene import HostScene
 from hmlet.tests.faults.relay import Answer, storage_relayed
-from hmlet.tests.faults.scene import Scene
 from hmlet.tests.faults.victims import all_of, found
 from hmlet.tests.waiting import wait_for
 
 BROKEN_REQUESTS = 12
 """That many are answered wrongly before the storage is well again: more than one job's attempts are."""
 _BROKEN_WITHIN_S = 90.0
+_FULL_STATUSES = (503, 507)
 _FULL_AT_BYTES = 16 * 1024
 """No file may become longer: what a full disk does to what is written, without filling one."""
 
 
 def _relayed(name: str, answer: Answer, *, requests: int = BROKEN_REQUESTS, quick: bool = False) -> Fault:
-    def run(scene: Scene) -> None:
+    def run(scene: HostScene) -> None:
         with storage_relayed(scene.place) as between:
             scene.more_uploads(2, "through the relay")
             with between.answering(answer):
@@ -37,7 +39,10 @@ def _relayed(name: str, answer: Answer, *, requests: int = BROKEN_REQUESTS, quic
 
 
 def _full(name: str, program: str) -> Fault:
-    def run(scene: Scene) -> None:
+    """Whoever is refused meanwhile is told so by the platform, as what passes and with a code."""
+
+    def run(scene: HostScene) -> None:
+        refused = len(scene.record.failures)
         with _files_bounded(scene, program):
             failed = len(scene.record.failures) + len(scene.record.uploads)
             wait_for(
@@ -45,13 +50,23 @@ def _full(name: str, program: str) -> Fault:
                 what="six uploads to a full disk, whatever comes of them",
                 within_s=60,
             )
+        told = [_told(failure) for failure in scene.record.failures[refused:]]
+        unclear = [each for each in told if each[0] not in _FULL_STATUSES or not each[1]]
+        scene.expect(not unclear, f"refused otherwise than with {_FULL_STATUSES} and a code: {unclear}")
+        if program == "storage":
+            scene.expect(told, "nobody was told that the storage is full")
         scene.more_uploads(3, "once there is space again")
 
     return Fault(name=f"disk full: {name}", run=run)
 
 
+def _told(failure: HtError) -> tuple[int, str]:
+    """Status and code; 0 and what it says where there was no answer."""
+    return (failure.status, failure.code) if isinstance(failure, ApiError) else (0, str(failure))
+
+
 @contextlib.contextmanager
-def _files_bounded(scene: Scene, program: str) -> Iterator[None]:
+def _files_bounded(scene: HostScene, program: str) -> Iterator[None]:
     """No process of the program may write further into a file than so far, for a while.
 
     By the soft limit (RLIMIT_FSIZE) of processes that run already, which takes no rights; a full file system would
@@ -75,7 +90,7 @@ def _files_bounded(scene: Scene, program: str) -> Iterator[None]:
 def _other_clock(name: str, offset: timedelta, answer: Answer) -> Fault:
     """The sweep runs meanwhile, because it judges by the storage's times what is old enough to be nobody's."""
 
-    def run(scene: Scene) -> None:
+    def run(scene: HostScene) -> None:
         with storage_relayed(scene.place) as between:
             between.clock_offset = offset
             with between.answering(answer):
@@ -87,7 +102,7 @@ def _other_clock(name: str, offset: timedelta, answer: Answer) -> Fault:
     return Fault(name=name, run=run)
 
 
-def _sweep(scene: Scene) -> None:
+def _sweep(scene: HostScene) -> None:
     """Refused, where the storage does not take our time."""
     scene.place.run("ht.terminal", "python", "manage.py", "sweep_objects")
 
@@ -105,4 +120,5 @@ FAULTS = (
     _other_clock("clocks: storage an hour behind, lenient", -HOUR, relay.handed_on),
     _other_clock("clocks: storage an hour ahead, lenient", HOUR, relay.handed_on),
     _other_clock("clocks: storage an hour behind, strict", -HOUR, relay.strict_about_time),
+    _other_clock("clocks: storage an hour ahead, strict", HOUR, relay.strict_about_time),
 )

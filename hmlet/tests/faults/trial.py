@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import subprocess
+from collections.abc import Callable
+from typing import TypeVar
 
 import psutil
+from pl.errors import PlError
 
-from hmlet.tests.faults.catalogue import Fault
-from hmlet.tests.faults.scene import Outcome, Scene
-from hmlet.tests.test_host.place import Place
+from hmlet.tests.faults.scene import Check, Outcome, Scene, Unanswered
 
 UPLOADS_BEFORE, UPLOADS_AFTER = 3, 3
+_BROKE = (AssertionError, psutil.Error, OSError, subprocess.SubprocessError, PlError, Unanswered)
+S = TypeVar("S", bound=Scene)
 
 
-def tried(place: Place, fault: Fault) -> Outcome:
+def tried(scene: S, name: str, run: Callable[[S], Check | None]) -> Outcome:
     """What the fault left on the stage. What breaks on the way is told as one more thing that is wrong."""
-    scene = Scene(place=place)
     check = None
     # The names of one fault's photos are not those of another's.
-    with scene.uploading(label=f"{fault.name}, "):
+    with scene.uploading(label=f"{name}, "):
         try:
             scene.more_uploads(UPLOADS_BEFORE, "before the fault")
-            check = fault.run(scene)
+            check = run(scene)
             scene.more_uploads(UPLOADS_AFTER, "after the fault")
-        except (AssertionError, psutil.Error, OSError) as error:
+        except _BROKE as error:
             scene.wrong.append(f"{type(error).__name__}: {error}")
     scene.finished()
     if check is not None:
         check()
-    outcome = scene.outcome()
-    stray = [process.name() for process in place.orphans()]
-    return replace(outcome, wrong=(*outcome.wrong, f"left running: {stray}")) if stray else outcome
+    return scene.outcome()

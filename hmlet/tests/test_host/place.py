@@ -162,6 +162,11 @@ class Place:
     def secret(self, name: str) -> str:
         return (self.state.folder / "secrets" / name).read_text()
 
+    @property
+    def backup_key(self) -> Path:
+        """The stage's own pair, which opens its backups."""
+        return self.state.folder.parent / "backup-keys" / "hmlet-host.txt"
+
     def secrets(self) -> dict[str, str]:
         return {file.name: file.read_text() for file in (self.state.folder / "secrets").iterdir()}
 

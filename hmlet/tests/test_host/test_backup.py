@@ -28,13 +28,9 @@ def integrity(place: Place) -> str:
     return place.ok("ht.terminal", "--", "python", "manage.py", "integrity", "--deep").strip().splitlines()[-1]
 
 
-def own_key(place: Place) -> Path:
-    return place.state.folder.parent / "backup-keys" / "hmlet-host.txt"
-
-
 def archive_of(place: Place, file: Path) -> Path:
     said = place.ok("ht.backup", str(file))
-    assert str(own_key(place)) in said
+    assert str(place.backup_key) in said
     return file
 
 
@@ -84,7 +80,7 @@ def test_an_archive_that_is_not_good_changes_nothing(place: Place, tmp_path: Pat
     stranger = tmp_path / "stranger.txt"
     stranger.write_text("AGE-SECRET-KEY-1" + "Q" * 58 + "\n")
     assert "no private key of age" in refused(archive, "--identity", str(stranger))
-    shutil.move(own_key(place), tmp_path / "moved.txt")
+    shutil.move(place.backup_key, tmp_path / "moved.txt")
     ended = place.run("ht.restore", "--replace", "--yes", str(archive))
     assert (ended.status, "has no key of its own" in ended.err) == (1, True)
     place.ok("ht.backup", str(tmp_path / "b.tar.age"))  # with a new pair
