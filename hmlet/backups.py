@@ -137,6 +137,7 @@ class PhotosBackups:
             # Web may not write these.
             _step("thumbnails", bring(("thumbnails",), "worker"), progress)
         _step("admin", admin, progress)
+        stage.run_inside([*_MANAGE, "restore", "--go-on"])
         _step("renditions", lambda: _renditions(stage), progress)
         _step("integrity", lambda: _integrity(stage), progress)
         missing = len(archive.facts["end"]["missing"])

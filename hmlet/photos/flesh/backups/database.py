@@ -10,7 +10,7 @@ import io
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from django.core.management import call_command
@@ -121,6 +121,11 @@ def database_build(header: Mapping[str, Any], members: Iterator[Member]) -> None
             _sequences_set(tables)
         # What this version's tables have that the archive's had not, and the rows that go with them.
         call_command("migrate", interactive=False, verbosity=0)
+
+
+def database_built() -> AbstractContextManager[None]:
+    """Within this, models are those of the database that was built and is not the live one yet."""
+    return _schema(_BESIDE)
 
 
 def database_swap() -> None:

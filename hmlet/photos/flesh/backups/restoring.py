@@ -1,17 +1,20 @@
 """Writes: what an archive holds is brought back. It was verified before: this is told nothing that is not whole.
 
 Rows first, into a database of its own that takes the live one's place when it is complete; objects then, under the keys
-that rows name; last, rows go whose objects were deleted while the backup was taken. Each step may be done twice.
+that rows name; last, rows go whose objects were deleted while the backup was taken. Jobs are held until all of it is
+there. Each step may be done twice.
 """
 
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import IO, cast
 
 from django.core.files.storage import storages
 from django.db import transaction
+from django.utils import timezone
 from gallery.buckets import Bucket
 from gallery.models import Original, Photo
 from gallery.named import ALIASES, Alias, named_forget
@@ -19,10 +22,12 @@ from gallery.usage import usages_correct
 from jobs.models import Job
 
 from backups.archive import ArchiveReader, Member
-from backups.database import SECTION, database_build, database_swap, header_refuse
+from backups.database import SECTION, database_build, database_built, database_swap, header_refuse
 from backups.services import AT_ONCE, IN_MEMORY_BYTES, ahead
 
 FORGET_AT_ONCE = 500
+_HELD_UNTIL = datetime(9000, 1, 1, tzinfo=UTC)
+"""No other job waits for that year."""
 
 
 def holdings() -> int:
@@ -48,6 +53,8 @@ def restore(*, archive: ArchiveReader, tell: Callable[[int], None]) -> None:
         database_build(archive.header, members.of(SECTION))
         # The first member of what follows has been asked for: by then the last manifest of the rows was compared.
         members.is_in(SECTION)
+        with database_built():
+            _jobs_hold()
         database_swap()
     put = 0
     for alias in ALIASES:
@@ -56,6 +63,18 @@ def restore(*, archive: ArchiveReader, tell: Callable[[int], None]) -> None:
             tell(put)
     members.end()
     _forget(archive.end.get("gone", ()))
+
+
+def _jobs_hold() -> None:
+    """No worker begins what was due when the backup was taken: it would find no object, and give up for good."""
+    Job.objects.filter(state=Job.State.QUEUED).update(not_before=_HELD_UNTIL)
+    Job.objects.filter(state=Job.State.RUNNING).update(lease_until=_HELD_UNTIL)
+
+
+def jobs_release() -> None:
+    """Have them go on, once all that the archive holds is there."""
+    Job.objects.filter(not_before=_HELD_UNTIL).update(not_before=None)
+    Job.objects.filter(lease_until=_HELD_UNTIL).update(lease_until=timezone.now())
 
 
 def _objects_put(alias: Alias, members: Iterator[Member]) -> Iterator[int]:

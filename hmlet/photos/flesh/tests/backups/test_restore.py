@@ -9,19 +9,22 @@ import pytest
 from backups.archive import ArchiveInvalid, ArchiveReader, ArchiveWriter
 from backups.database import DatabaseRefused
 from backups.models import Backup
-from backups.restoring import holdings, left_to_make, restore
+from backups.restoring import holdings, jobs_release, left_to_make, restore
 from backups.services import Taken, backup_record, backup_write
 from diffs.models import Diff, Side
 from diffs.services import diff_delete, diffs_sweep
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
+from django.utils import timezone
 from gallery.integrity import finding_repair, integrity_check
 from gallery.models import Original, Photo
 from gallery.named import ALIASES, named_of
 from gallery.services import photo_delete
 from imaging import confined_diff
 from jobs.models import Job
+from jobs.reconciling import jobs_reconcile
+from jobs.runner import job_run
 from ops.metrics import all_metrics
 from rest_framework.test import APIClient
 
@@ -165,6 +168,26 @@ def test_a_comparison_whose_objects_go_meanwhile_comes_back_as_it_is_without_the
     assert wrong() == []
     assert Diff.objects.count() == left
     assert set(Side.objects.values_list("key", flat=True)) <= {None}
+
+
+def test_what_was_due_when_it_was_taken_waits_until_all_is_there(
+    post: Post, buckets: Buckets, work_off: Callable[[], int]
+) -> None:
+    post()
+    ours: dict[str, list[str]] = {"originals": [], "thumbnails": []}
+    begun = Job.objects.create(kind="purge", state="running", attempts=1, lease_until=timezone.now(), payload=ours)
+    content, _ = taken()
+    lose_everything(buckets)
+    brought_back(content)
+    jobs_reconcile()
+    assert not job_run(Job.objects.get(kind="thumbnail").pk), "a worker that comes now may find no object yet"
+    assert Job.objects.get(pk=begun.pk).state == "running"
+    jobs_release()
+    jobs_reconcile()
+    assert job_run(Job.objects.get(kind="thumbnail").pk)
+    work_off()
+    assert Original.objects.get().state == "ready"
+    assert not Job.objects.exclude(state="done").exists()
 
 
 def test_what_was_missing_before_is_told_and_keeps_its_row(photos: list[str], buckets: Buckets) -> None:

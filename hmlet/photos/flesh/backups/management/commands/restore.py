@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from backups.archive import ArchiveReader
 from backups.database import header_refuse
 from backups.refusals import refusals_told
-from backups.restoring import holdings, left_to_make, restore
+from backups.restoring import holdings, jobs_release, left_to_make, restore
 from backups.telling import progress_teller
 
 
@@ -28,6 +28,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--left", action="store_true", help="say how many originals wait for their renditions to be made again"
         )
+        parser.add_argument(
+            "--go-on", action="store_true", help="have the archive's jobs go on: all sections of it are there"
+        )
         parser.add_argument("--bytes", type=int, default=0, help="of all objects, for progress")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -38,6 +41,9 @@ class Command(BaseCommand):
                 return
             if options["left"]:
                 self.stdout.write(str(left_to_make()))
+                return
+            if options["go_on"]:
+                jobs_release()
                 return
             tell = progress_teller()
             restore(archive=ArchiveReader(sys.stdin.buffer), tell=lambda done: tell(done, options["bytes"]))
