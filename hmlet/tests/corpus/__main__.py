@@ -66,8 +66,9 @@ def main() -> int:
         for name, (status, told) in posted.items():
             kind = name.rpartition(".")[2].lower() if "." in name else ""
             outcomes[kind, status, ends.get(told, told)] += 1
+    status = _told(outcomes, memory)
     remove_users(stage, names)
-    return _told(outcomes, memory)
+    return status
 
 
 def _all_posted(web: Web, found: Iterator[tuple[str, bytes]]) -> dict[str, tuple[int, str]]:
