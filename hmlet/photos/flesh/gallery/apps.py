@@ -9,8 +9,10 @@ class GalleryConfig(AppConfig):
     def ready(self) -> None:
         from jobs.models import Job
         from jobs.pictures import pictures_register
+        from ops.work import comparisons_register
 
         from gallery.handlers import handlers_register
+        from gallery.integrity import integrity_last
         from gallery.keeping import (
             originals_forget,
             originals_kept,
@@ -23,6 +25,7 @@ class GalleryConfig(AppConfig):
         from gallery.pictures import pictures_of_originals
 
         handlers_register()
+        comparisons_register(integrity_last)
         for kind in (Job.Kind.THUMBNAIL, Job.Kind.RENDITIONS):
             pictures_register(kind, pictures_of_originals)
         named_register("originals", originals_named, originals_kept, originals_forget)

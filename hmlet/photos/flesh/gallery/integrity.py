@@ -7,17 +7,19 @@ it is told. All that takes the right to list, the content's check also to get, a
 
 import hashlib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
 
 from django.core.files.storage import storages
-from django.db import transaction
+from django.db import close_old_connections, transaction
 from django.utils import timezone
 from jobs.models import Job
 from jobs.services import job_create
+from ops.work import Compared
 
 from gallery.buckets import Bucket, StoredObject
+from gallery.models import IntegrityRun
 from gallery.named import ALIASES, Alias, Kept, kept_in, named_of
 from gallery.originals import ORPHAN_GRACE
 
@@ -61,6 +63,21 @@ def finding_repair(finding: Finding) -> str:
         with transaction.atomic():
             job_create(kind=Job.Kind.RENDITIONS, owner=None, subject=finding.made_of, payload={"again": True})
     return "being made again"
+
+
+def integrity_record(*, counts: Mapping[str, int], deep: bool) -> IntegrityRun:
+    """Remember what a comparison found that came to its end."""
+    # Reading all originals takes hours, and the server may have been restarted since it was last asked.
+    close_old_connections()
+    return IntegrityRun.objects.create(deep=deep, **{problem: counts.get(problem, 0) for problem in PROBLEMS})
+
+
+def integrity_last() -> Compared | None:
+    """What the last comparison found; None if there was none."""
+    run = IntegrityRun.objects.first()
+    if run is None:
+        return None
+    return Compared(finished=run.finished, found={problem: getattr(run, problem) for problem in PROBLEMS})
 
 
 def _folder_check(alias: Alias, folder: str, *, listed: bool, deep: bool) -> Iterator[Finding]:

@@ -105,3 +105,19 @@ class PhotoTag(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class IntegrityRun(models.Model):
+    """A comparison of rows with objects that came to its end, and what it found: before it repaired any of it."""
+
+    finished = models.DateTimeField(auto_now_add=True, db_index=True)
+    deep = models.BooleanField(help_text="Contents were compared, too.")
+    missing = models.PositiveBigIntegerField()
+    mismatched = models.PositiveBigIntegerField()
+    orphaned = models.PositiveBigIntegerField()
+
+    class Meta:
+        ordering = ("-finished", "-id")
+
+    def __str__(self) -> str:
+        return f"{self.missing} missing, {self.mismatched} mismatched, {self.orphaned} orphaned"

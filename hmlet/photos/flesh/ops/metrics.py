@@ -13,7 +13,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
-from ops.work import backup_age_s, work_read
+from ops.work import backup_age_s, compared_last, work_read
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ class _Stored(Collector):
     def collect(self) -> Iterator[Metric]:
         up = GaugeMetricFamily("hmlet_database_up", "Whether the database answered this scrape.")
         try:
-            work, backup_age = work_read(), backup_age_s()
+            work, backup_age, compared = work_read(), backup_age_s(), compared_last()
         except (DatabaseError, InterfaceError) as error:
             log.warning("metrics: the database does not answer: %s", error)
             connection.close()
@@ -106,3 +106,17 @@ class _Stored(Collector):
         if backup_age is not None:
             age.add_metric([], backup_age)
         yield age
+        found = GaugeMetricFamily(
+            "hmlet_integrity_objects",
+            "Objects that were not as rows say, by the last comparison; nothing if there was none.",
+            labels=["problem"],
+        )
+        compared_age = GaugeMetricFamily(
+            "hmlet_integrity_age_seconds", "For how long that comparison has been over; nothing if there was none."
+        )
+        if compared is not None:
+            compared_age.add_metric([], compared.age_s)
+            for problem, count in compared.found.items():
+                found.add_metric([problem], count)
+        yield found
+        yield compared_age

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from django.core.files.storage import storages
 from django.db import connection
 
-from ops.work import Work, backup_age_s, work_read
+from ops.work import Compared, Work, backup_age_s, compared_last, work_read
 
 log = logging.getLogger(__name__)
 
@@ -32,10 +32,12 @@ class Status:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What there is to do, and how old the last good backup is; None where there is none."""
+    """What there is to do, how old the last good backup is, and what the last comparison of rows with objects found;
+    None where there is none."""
 
     work: Work
     backup_age_s: float | None
+    compared: Compared | None
 
 
 def status_check() -> Status:
@@ -76,9 +78,9 @@ def _checked() -> Status:
 
 
 def database_ask() -> Told:
-    """What the database tells of jobs and backups. Raises what it raises."""
+    """What the database tells of jobs, backups and comparisons. Raises what it raises."""
     try:
-        return Told(work=work_read(), backup_age_s=backup_age_s())
+        return Told(work=work_read(), backup_age_s=backup_age_s(), compared=compared_last())
     finally:
         # This thread ends; so must its connection.
         connection.close()

@@ -45,16 +45,26 @@ def status(request: HttpRequest) -> HttpResponse:
     parts, told = checked.parts, checked.told
     jobs = _jobs(told.work) if told else None
     backup = _backup(told) if told else None
+    integrity = _integrity(told) if told else None
     well = all(parts.values())
     code = 200 if well else 503
     if request.get_preferred_type(["text/html", "application/json"]) == "application/json":
         words = {name: "ok" if works else "error" for name, works in parts.items()}
-        return JsonResponse(
-            {"status": "ok" if well else "error", "parts": words, "jobs": jobs, "backup": backup}, status=code
-        )
+        said = {"parts": words, "jobs": jobs, "backup": backup, "integrity": integrity}
+        return JsonResponse({"status": "ok" if well else "error", **said}, status=code)
     age_s = backup["age_s"] if backup else None
     backed_up = None if age_s is None else timezone.now() - timedelta(seconds=age_s)
-    shown = {"parts": parts, "jobs": jobs, "backup": backup, "backed_up": backed_up, "well": well}
+    compared = told.compared if told else None
+    shown = {
+        "parts": parts,
+        "jobs": jobs,
+        "well": well,
+        "backup": backup,
+        "backed_up": backed_up,
+        "integrity": integrity,
+        "compared": compared,
+        "agree": compared and not any(compared.found.values()),
+    }
     return render(request, "ops/status.html", shown, status=code)
 
 
@@ -71,3 +81,10 @@ def _jobs(work: Work) -> dict[str, int]:
 def _backup(told: Told) -> dict[str, int | None]:
     """How old the last good backup is, in seconds; None where there is none."""
     return {"age_s": None if told.backup_age_s is None else round(told.backup_age_s)}
+
+
+def _integrity(told: Told) -> dict[str, Any]:
+    """How long ago rows were compared with objects, in seconds, and what was found; nulls where they never were."""
+    if told.compared is None:
+        return {"age_s": None, "found": None}
+    return {"age_s": round(told.compared.age_s), "found": dict(told.compared.found)}

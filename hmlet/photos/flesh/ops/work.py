@@ -50,3 +50,30 @@ def backup_age_s() -> float | None:
     [last] = _lasts
     taken = last()
     return None if taken is None else max(0.0, (timezone.now() - taken).total_seconds())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """When rows were last compared with objects, and how many objects had each kind of problem, 0 included."""
+
+    finished: datetime
+    found: Mapping[str, int]
+
+    @property
+    def age_s(self) -> float:
+        return max(0.0, (timezone.now() - self.finished).total_seconds())
+
+
+Comparison = Callable[[], Compared | None]
+_comparisons: list[Comparison] = []
+
+
+def comparisons_register(last: Comparison) -> None:
+    """Have ``last`` tell of the last comparison that came to its end."""
+    _comparisons[:] = [last]
+
+
+def compared_last() -> Compared | None:
+    """None if there was none. Raises what the database raises."""
+    [last] = _comparisons
+    return last()

@@ -10,10 +10,11 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 from gallery import integrity, named
-from gallery.models import Original, Rendition
+from gallery.models import IntegrityRun, Original, Rendition
 from gallery.named import Kept
 from gallery.renditions import rendition_keys
 from jobs.models import Job
+from ops.metrics import all_metrics
 
 from tests.buckets import MemoryBucket
 from tests.images import encoded
@@ -181,5 +182,39 @@ def test_statements_and_listings_do_not_grow_with_what_is_whole(
     for width in range(20, 26):
         post(encoded(width, 20))
     work_off()
-    with django_assert_max_num_queries(2 * 3 * 256 + 10):
+    with django_assert_max_num_queries(2 * 3 * 256 + 11):
         assert run()[0] == 0
+
+
+def told_by_metrics() -> dict[str, float]:
+    lines = [line for line in all_metrics().decode().splitlines() if line.startswith("hmlet_integrity_")]
+    return {line.partition(" ")[0].removeprefix("hmlet_integrity_"): float(line.partition(" ")[2]) for line in lines}
+
+
+def test_what_the_last_run_found_is_a_metric_until_the_next_one(original: Original, buckets: Buckets) -> None:
+    assert told_by_metrics() == {}
+    buckets["originals"].discard(original.key)
+    buckets["thumbnails"].discard(rendition_keys(original.pk)[0])
+    run()
+    told = told_by_metrics()
+    assert 0 <= told.pop("age_seconds") < 600
+    found = {f'objects{{problem="{problem}"}}': 0.0 for problem in integrity.PROBLEMS}
+    assert told == {**found, 'objects{problem="missing"}': 2}
+    Original.objects.all().delete()
+    run("--repair")
+    IntegrityRun.objects.update(finished=timezone.now() - timedelta(hours=30))
+    assert told_by_metrics()["age_seconds"] >= 30 * 3600
+    buckets["thumbnails"].clear()
+    run("--deep")
+    assert told_by_metrics().pop("age_seconds") < 600
+    assert {name: value for name, value in told_by_metrics().items() if name != "age_seconds"} == found
+    assert list(IntegrityRun.objects.values_list("deep", flat=True)) == [True, False, False]
+
+
+def test_a_run_that_did_not_come_to_its_end_is_not_remembered(original: Original, buckets: Buckets) -> None:
+    run()
+    before = IntegrityRun.objects.get()
+    buckets["thumbnails"].broken = True
+    with pytest.raises(CommandError):
+        call_command("integrity", stdout=io.StringIO())
+    assert IntegrityRun.objects.get() == before

@@ -92,7 +92,7 @@ def test_the_queue_is_told_from_the_database(client: Client, django_assert_num_q
         Job.objects.create(kind="thumbnail", state=state, error_code=code, finished=now)
     Job.objects.filter(state=Job.State.QUEUED).update(created=now - timedelta(seconds=90))
     Job.objects.create(kind="purge", not_before=now + timedelta(hours=1))
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(4):
         told = scraped(client)
     assert told['hmlet_jobs_waiting{kind="thumbnail"}'] == 3
     assert told['hmlet_jobs_waiting{kind="purge"}'] == 1

@@ -10,7 +10,7 @@ from django.utils import timezone
 from jobs.models import Job
 from ops import status
 from ops.status import Told
-from ops.work import Work, work_read
+from ops.work import Compared, Work, work_read
 
 NOTHING = Work(waiting={}, running={}, failed={}, failed_last_hour=0, oldest_due_s=0.0)
 
@@ -60,7 +60,7 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
     for name in states:
         monkeypatch.setattr(status, f"{name}_check", lambda name=name: check(name))
     # The page's threads have connections of their own, which see nothing of a test's transaction.
-    monkeypatch.setattr(status, "database_ask", lambda: Told(work=NOTHING, backup_age_s=None))
+    monkeypatch.setattr(status, "database_ask", lambda: Told(work=NOTHING, backup_age_s=None, compared=None))
     return states
 
 
@@ -73,6 +73,7 @@ def test_the_status_page_is_for_people_and_programs(client: Client, parts: dict[
         "parts": {"database": "ok", "queue": "ok", "storage": "ok", "workers": "ok"},
         "jobs": {"waiting": 0, "running": 0, "oldest_waiting_s": 0, "failed_last_hour": 0},
         "backup": {"age_s": None},
+        "integrity": {"age_s": None, "found": None},
     }
 
 
@@ -87,15 +88,20 @@ def test_the_status_page_tells_what_there_is_to_do(
     Job.objects.filter(state=Job.State.QUEUED).update(created=now - timedelta(seconds=100))
     with django_assert_num_queries(2):
         work = work_read()
-    monkeypatch.setattr(status, "database_ask", lambda: Told(work=work, backup_age_s=7200.4))
+    compared = Compared(finished=now - timedelta(hours=3), found={"missing": 2, "orphaned": 0})
+    monkeypatch.setattr(status, "database_ask", lambda: Told(work=work, backup_age_s=7200.4, compared=compared))
     said = client.get("/status/", headers={"Accept": "application/json"}).json()
     assert said["backup"] == {"age_s": 7200}
+    assert 10_800 <= said["integrity"].pop("age_s") < 10_860
+    assert said["integrity"] == {"found": {"missing": 2, "orphaned": 0}}
     told = said["jobs"]
     assert 100 <= told.pop("oldest_waiting_s") < 160
     assert told == {"waiting": 2, "running": 1, "failed_last_hour": 1}
     page = client.get("/status/").content.decode()
     assert "Failed within an hour</th><td>1</td>" in page
     assert "2\xa0hours ago" in page
+    assert "3\xa0hours ago" in page
+    assert "2 missing, 0 orphaned" in page
 
 
 def test_a_database_that_is_away_leaves_the_rest_of_the_page(

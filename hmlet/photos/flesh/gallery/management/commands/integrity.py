@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from uploads.staging import STORAGE_ERRORS
 
-from gallery.integrity import PROBLEMS, Finding, finding_repair, integrity_check
+from gallery.integrity import PROBLEMS, Finding, finding_repair, integrity_check, integrity_record
 
 
 class Command(BaseCommand):
@@ -37,6 +37,7 @@ class Command(BaseCommand):
                 counts[finding.problem] += 1
         except STORAGE_ERRORS as error:
             raise CommandError(f"the object storage does not answer: {error}", returncode=2) from error
+        integrity_record(counts=counts, deep=options["deep"])
         if options["json"]:
             told = ", ".join(f'"{problem}": {counts[problem]}' for problem in PROBLEMS)
             self.stdout.write(f"], {told}}}")
