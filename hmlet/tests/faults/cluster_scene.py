@@ -54,9 +54,7 @@ class ClusterScene(Scene):
             node = pod["spec"]["nodeName"]
             for container in pod["status"]["containerStatuses"]:
                 _, _, name = container["containerID"].partition("://")
-                form = ("--output", "go-template", "--template", "{{.info.pid}}")
-                pid = _on(node, "crictl", "inspect", *form, name)
-                _on(node, "kill", "-9", pid.strip())
+                _on(node, "ctr", "--namespace", "k8s.io", "tasks", "kill", "--signal", "SIGKILL", "--all", name)
 
     def queue_flushed(self) -> bool:
         try:
