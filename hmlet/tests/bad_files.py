@@ -115,6 +115,15 @@ def ztxt_bomb() -> bytes:
     return one_colour_png(64, 64, *[_chunk(b"zTXt", b"Comment\0\0" + packed)] * 40)
 
 
+def jpeg_of_comments() -> bytes:
+    """A small picture behind 17 MB of comments, all of which a decoder would keep."""
+    out = io.BytesIO()
+    Image.new("RGB", (64, 48)).save(out, "JPEG")
+    jpeg = out.getvalue()
+    comment = b"\xff\xfe" + struct.pack(">H", 60_002) + bytes(60_000)
+    return jpeg[:2] + comment * 297 + jpeg[2:]
+
+
 def gif_of_300_frames() -> bytes:
     frames = [Image.new("P", (64, 48), number % 256) for number in range(300)]
     for number, frame in enumerate(frames):

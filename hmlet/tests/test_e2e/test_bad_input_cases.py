@@ -122,6 +122,7 @@ FILES = (
     File(name="png 20 000 squared", content=bad_files.png_20_000_squared, status=400, code="image_too_large"),
     File(name="webp 13 300 squared", content=bad_files.webp_13_300_squared, status=400, code="image_too_large"),
     File(name="zTXt bomb", content=bad_files.ztxt_bomb, status=400, code="image_unreadable"),
+    File(name="17 MB of comments", content=bad_files.jpeg_of_comments, status=400, code="image_too_heavy"),
     File(name="png 65 535 by 1", content=bad_files.png_65_535_by_1, status=400, code="image_too_large"),
     File(name="gif of 300 frames", content=bad_files.gif_of_300_frames, status=201, code="ready"),
     File(name="png called jpg", content=bad_files.png_called_jpg, status=201, code="ready"),

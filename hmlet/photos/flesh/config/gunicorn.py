@@ -5,6 +5,7 @@ port meanwhile: the next master cannot have it. Here the kernel tells it to stop
 """
 
 import atexit
+import contextlib
 import ctypes
 import importlib
 import os
@@ -26,6 +27,8 @@ if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
 metrics = importlib.import_module("ops.metrics")
 
 _PR_SET_PDEATHSIG = 1
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+"""Of glibc's malloc.h."""
 _MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 - the folder for that
 
 # A mistake in them ends the master here. When it ends a worker, gunicorn starts another one, for ever.
@@ -46,6 +49,19 @@ forwarded_allow_ips = ""
 worker_tmp_dir = str(_MEMORY_FOLDER) if _MEMORY_FOLDER.is_dir() else None
 
 
+def _give_memory_back() -> None:
+    """Have glibc return what an upload took to the system.
+
+    By itself it keeps a pool for each thread, and puts what is as large as something that it has freed before into one
+    of them, where a small neighbour holds it: web grew by the size of the uploads that its threads had seen.
+    """
+    with contextlib.suppress(AttributeError):  # another libc
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_ARENA_MAX, 2)
+        mallopt(_M_MMAP_THRESHOLD, 256 * 1024)
+        mallopt(_M_TRIM_THRESHOLD, 1024 * 1024)
+
+
 class JsonLogger(Logger):  # type: ignore[misc]
     """gunicorn's lines, its access log included, in the platform's own shape."""
 
@@ -63,6 +79,7 @@ if settings.LOG_FORMAT == "json":
 
 def on_starting(server: Any) -> None:
     """Called by gunicorn once, before the first worker."""
+    _give_memory_back()
     metrics.folder_begin()
 
 

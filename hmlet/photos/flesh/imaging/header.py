@@ -8,7 +8,7 @@ isobmff, because only a worker has a codec for HEIC.
 import struct
 import warnings
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from PIL import (
     AvifImagePlugin,
@@ -23,7 +23,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from imaging.errors import ImageEmpty, ImageFormatRefused, ImageTooLarge, ImageUnreadable
+from imaging.errors import ImageEmpty, ImageFormatRefused, ImageTooHeavy, ImageTooLarge, ImageUnreadable
 from imaging.isobmff import item_size
 
 PLUGINS = (
@@ -47,6 +47,10 @@ DECODED_PIXELS_MAX = 50_000_000
 COEFFICIENT_BYTES_MAX = 360_000_000
 """A progressive JPEG keeps all its coefficients while decoding, whatever the scale: enough for 120 megapixels with
 colour at half the size, or for 60 without."""
+
+HEADER_BYTES_MAX = 16 * 1024 * 1024
+"""Pillow keeps all that comes before the picture: comments, profiles, layers. A file may be made of nothing else. What
+it reads twice, as the tags of a TIFF, counts twice."""
 
 Size = tuple[int, int]
 """Width and height in pixels."""
@@ -182,11 +186,32 @@ def _sizes(file: BinaryIO, image_format: str, start: bytes) -> tuple[Size, Size,
         return size, size, 0
     if image_format in {"AVIF", "HEIF"}:
         return *item_size(file), 0
-    with image_open(file, image_format) as image:
+    with image_open(cast(BinaryIO, _Header(file)), image_format) as image:
         width, height = image.size
         # Pillow turns a TIFF by itself. For PNG asking for EXIF may decode; the worker corrects the size then.
         sideways = image_format == "JPEG" and orientation(image) in range(5, 9)
         return (width, height), (height, width) if sideways else (width, height), coefficient_bytes(image)
+
+
+class _Header:
+    """What Pillow reads of a file until it knows the picture's size: no more than HEADER_BYTES_MAX in all."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._left = HEADER_BYTES_MAX
+        self.seek = file.seek
+        self.tell = file.tell
+
+    def read(self, size: int = -1) -> bytes:
+        """Raises ImageTooHeavy."""
+        content = self._file.read(self._left + 1 if size < 0 else min(size, self._left + 1))
+        self._left -= len(content)
+        if self._left < 0:
+            raise ImageTooHeavy(
+                "The file holds too much before the picture itself: texts, profiles, previews or layers. "
+                "Save the image without them and post it again."
+            )
+        return content
 
 
 def orientation(image: Image.Image) -> int:

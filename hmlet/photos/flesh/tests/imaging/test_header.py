@@ -4,13 +4,14 @@ import io
 import struct
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from imaging.decode import heic_codec_load
-from imaging.errors import ImageEmpty, ImageError, ImageFormatRefused, ImageTooLarge, ImageUnreadable
-from imaging.header import header_read
+from imaging.errors import ImageEmpty, ImageError, ImageFormatRefused, ImageTooHeavy, ImageTooLarge, ImageUnreadable
+from imaging.header import HEADER_BYTES_MAX, header_read
 from imaging.isobmff import is_complete
 from imaging.renditions import Wanted, renditions_make
 
@@ -90,6 +91,30 @@ def test_damaged_boxes_raise_nothing_but_image_errors(image_format: str, data: s
 def test_what_is_no_image_of_ours_is_refused_by_its_first_bytes(content: bytes, error: type[ImageError]) -> None:
     with pytest.raises(error):
         header_read(io.BytesIO(content))
+
+
+def _tagged(size: int) -> bytes:
+    """A TIFF with a private tag of ``size`` bytes, as the layers of an image editor are kept."""
+    from PIL import Image, TiffImagePlugin
+
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[37724] = bytes(size)
+    out = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(out, "TIFF", tiffinfo=tags)
+    return out.getvalue()
+
+
+def _commented(size: int) -> bytes:
+    jpeg = encoded(8, 8, image_format="JPEG")
+    comment = b"\xff\xfe" + struct.pack(">H", 60_002) + bytes(60_000)
+    return jpeg[:2] + comment * (size // 60_000) + jpeg[2:]
+
+
+@pytest.mark.parametrize("made", [_commented, _tagged])
+def test_what_comes_before_the_picture_is_bounded_for_all_of_it_is_held(made: Callable[[int], bytes]) -> None:
+    assert header_read(io.BytesIO(made(HEADER_BYTES_MAX // 3)))
+    with pytest.raises(ImageTooHeavy, match="before the picture"):
+        header_read(io.BytesIO(made(HEADER_BYTES_MAX + 100_000)))
 
 
 def test_an_animation_of_too_many_frames_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
