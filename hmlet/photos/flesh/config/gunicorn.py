@@ -5,7 +5,6 @@ port meanwhile: the next master cannot have it. Here the kernel tells it to stop
 """
 
 import atexit
-import contextlib
 import ctypes
 import importlib
 import os
@@ -27,8 +26,11 @@ if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
 metrics = importlib.import_module("ops.metrics")
 
 _PR_SET_PDEATHSIG = 1
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+_M_ARENA_MAX = -8
 """Of glibc's malloc.h."""
+_LIBC = ctypes.CDLL(None)
+_GLIBC = hasattr(_LIBC, "malloc_trim")
+_LARGE_BYTES = 1024 * 1024
 _MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 - the folder for that
 
 # A mistake in them ends the master here. When it ends a worker, gunicorn starts another one, for ever.
@@ -49,19 +51,6 @@ forwarded_allow_ips = ""
 worker_tmp_dir = str(_MEMORY_FOLDER) if _MEMORY_FOLDER.is_dir() else None
 
 
-def _give_memory_back() -> None:
-    """Have glibc return what an upload took to the system.
-
-    By itself it keeps a pool for each thread, and puts what is as large as something that it has freed before into one
-    of them, where a small neighbour holds it: web grew by the size of the uploads that its threads had seen.
-    """
-    with contextlib.suppress(AttributeError):  # another libc
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(_M_ARENA_MAX, 2)
-        mallopt(_M_MMAP_THRESHOLD, 256 * 1024)
-        mallopt(_M_TRIM_THRESHOLD, 1024 * 1024)
-
-
 class JsonLogger(Logger):  # type: ignore[misc]
     """gunicorn's lines, its access log included, in the platform's own shape."""
 
@@ -79,7 +68,9 @@ if settings.LOG_FORMAT == "json":
 
 def on_starting(server: Any) -> None:
     """Called by gunicorn once, before the first worker."""
-    _give_memory_back()
+    if _GLIBC:
+        # By itself it keeps a pool for each thread.
+        _LIBC.mallopt(_M_ARENA_MAX, 2)
     metrics.folder_begin()
 
 
@@ -92,7 +83,15 @@ def post_fork(server: Any, worker: Any) -> None:
     """Called by gunicorn in each new worker."""
     if sys.platform != "linux":
         return
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != server.pid:
         # It died before the kernel was asked.
         sys.exit(0)
+
+
+def post_request(worker: Any, request: Any, environ: dict[str, Any], answer: Any) -> None:
+    """Called by gunicorn when an answer has been sent. What an upload took goes back to the system: a small neighbour
+    would hold it, and web would grow by the uploads that its threads have seen."""
+    length = environ.get("CONTENT_LENGTH") or "0"
+    if _GLIBC and length.isdecimal() and int(length) > _LARGE_BYTES:
+        _LIBC.malloc_trim(0)
