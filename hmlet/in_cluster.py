@@ -17,7 +17,19 @@ _VALKEY = "valkey/valkey:8.1"
 _MINIO = "quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z"
 _PYTHON = "python:3.11-slim-bookworm"
 
-_APPS = ("access", "backups", "gallery", "idempotency", "imaging", "jobs", "ops", "quotas", "thumbnails", "uploads")
+_APPS = (
+    "access",
+    "backups",
+    "diffs",
+    "gallery",
+    "idempotency",
+    "imaging",
+    "jobs",
+    "ops",
+    "quotas",
+    "thumbnails",
+    "uploads",
+)
 # gunicorn and Celery both begin anew on SIGHUP. What is not listed wants another image and a deploy: that runs
 # migrations, and gunicorn's master keeps the settings that it began with.
 _SYNCED = Development(
