@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from django.core.files.storage import storages
-from django.db import close_old_connections, transaction
+from django.db import close_old_connections, connection, transaction
 from django.utils import timezone
 from jobs.models import Job
 from jobs.services import job_create
@@ -67,8 +67,10 @@ def finding_repair(finding: Finding) -> str:
 
 def integrity_record(*, counts: Mapping[str, int], deep: bool) -> IntegrityRun:
     """Remember what a comparison found that came to its end."""
-    # Reading all originals takes hours, and the server may have been restarted since it was last asked.
-    close_old_connections()
+    # Reading all originals takes hours, and the server may have been restarted since it was last asked. A connection in
+    # a transaction would be taken for a broken one.
+    if not connection.in_atomic_block:
+        close_old_connections()
     return IntegrityRun.objects.create(deep=deep, **{problem: counts.get(problem, 0) for problem in PROBLEMS})
 
 
