@@ -326,8 +326,9 @@ def test_a_well_stage_says_so_to_anyone(anonymous_web: Web, path: str) -> None:
 
 def test_the_status_names_its_parts_to_programs(anonymous_web: Web) -> None:
     status = anonymous_web.get("/status/", headers={"Accept": "application/json"}).json()
-    jobs, backup = status.pop("jobs"), status.pop("backup")
+    jobs, backup, integrity = (status.pop(part) for part in ("jobs", "backup", "integrity"))
     assert set(backup) == {"age_s"}
+    assert set(integrity) == {"age_s", "found"}
     assert status == {"status": "ok", "parts": dict.fromkeys(("database", "queue", "storage", "workers"), "ok")}
     assert set(jobs) == {"waiting", "running", "oldest_waiting_s", "failed_last_hour"}
     assert all(number >= 0 for number in jobs.values())
