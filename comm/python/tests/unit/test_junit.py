@@ -25,22 +25,24 @@ def test_is_expected_to_fail(): assert False
 """
 
 
-def test_counts_are_those_of_pytest(tmp_path: Path) -> None:
-    (tmp_path / "test_it.py").write_text(TESTS, encoding="utf-8")
-    report = tmp_path / "report.xml"
+def _run(folder: Path, tests: str) -> tuple[str, junit.Tally]:
+    """What pytest prints of the tests, and what is read of its report."""
+    (folder / "test_it.py").write_text(tests, encoding="utf-8")
+    report = folder / "report.xml"
     argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "/dev/null", f"--junitxml={report}"]
-    done = subprocess.run([*argv, "test_it.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert "1 failed, 1 passed, 1 skipped, 1 xfailed, 1 error" in done.stdout
-    tally = junit.read(report)
+    done = subprocess.run([*argv, "test_it.py"], cwd=folder, capture_output=True, text=True, check=False)
+    return done.stdout, junit.read(report)
+
+
+def test_counts_are_those_of_pytest(tmp_path: Path) -> None:
+    said, tally = _run(tmp_path, TESTS)
+    assert "1 failed, 1 passed, 1 skipped, 1 xfailed, 1 error" in said
     assert (tally.passed, len(tally.reds), tally.skips) == (2, 2, ("no moon",))
 
 
 def test_a_red_test_is_named_with_what_it_said(tmp_path: Path) -> None:
-    (tmp_path / "test_it.py").write_text("def test_moon():\n    raise ValueError('no moon')\n", encoding="utf-8")
-    report = tmp_path / "report.xml"
-    argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "/dev/null", f"--junitxml={report}"]
-    subprocess.run([*argv, "test_it.py"], cwd=tmp_path, capture_output=True, check=False)
-    assert junit.read(report).reds == (junit.Red(test="test_it::test_moon", why="ValueError: no moon"),)
+    _, tally = _run(tmp_path, "def test_moon():\n    raise ValueError('no moon')\n")
+    assert tally.reds == (junit.Red(test="test_it::test_moon", why="ValueError: no moon"),)
 
 
 def test_a_report_that_is_missing_or_cut_short_counts_nothing(tmp_path: Path) -> None:

@@ -5,10 +5,11 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
-from django.db import close_old_connections, connection
+from django.db import connection
 from django.db.models import Sum
 from django.utils import timezone
 from gallery.models import Original
+from ops.outages import connection_renew
 
 from backups.bucket import archive_key, archives_bucket, outlived
 from backups.sealed import sealed
@@ -62,8 +63,8 @@ def backup_store(*, recipients: Sequence[Any], about: Mapping[str, str], tell: T
         bucket.discard(key)
         raise NotStored(f"{key}: {stored.bytes if stored else 'none'} of {handed.bytes} bytes are there")
     lacking = len(taken.missing) + len(taken.damaged)
-    # Copying objects may have taken hours, and the server may have been restarted since it was last asked.
-    close_old_connections()
+    # Copying objects may have taken hours.
+    connection_renew()
     place = f"{bucket.bucket_name}/{key}"
     backup_record(taken=taken.taken, place=place, bytes=stored.bytes, objects=taken.objects, missing=lacking)
     return place, taken

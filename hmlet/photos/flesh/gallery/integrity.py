@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from django.core.files.storage import storages
-from django.db import close_old_connections, connection, transaction
+from django.db import transaction
 from django.utils import timezone
 from jobs.models import Job
 from jobs.services import job_create
+from ops.outages import connection_renew
 from ops.work import Compared
 
 from gallery.buckets import Bucket, StoredObject
@@ -67,10 +68,8 @@ def finding_repair(finding: Finding) -> str:
 
 def integrity_record(*, counts: Mapping[str, int], deep: bool) -> IntegrityRun:
     """Remember what a comparison found that came to its end."""
-    # Reading all originals takes hours, and the server may have been restarted since it was last asked. A connection in
-    # a transaction would be taken for a broken one.
-    if not connection.in_atomic_block:
-        close_old_connections()
+    # Reading all originals takes hours.
+    connection_renew()
     return IntegrityRun.objects.create(deep=deep, **{problem: counts.get(problem, 0) for problem in PROBLEMS})
 
 

@@ -54,7 +54,6 @@ def status(request: HttpRequest) -> HttpResponse:
         return JsonResponse({"status": "ok" if well else "error", **said}, status=code)
     age_s = backup["age_s"] if backup else None
     backed_up = None if age_s is None else timezone.now() - timedelta(seconds=age_s)
-    compared = told.compared if told else None
     shown = {
         "parts": parts,
         "jobs": jobs,
@@ -62,8 +61,7 @@ def status(request: HttpRequest) -> HttpResponse:
         "backup": backup,
         "backed_up": backed_up,
         "integrity": integrity,
-        "compared": compared,
-        "agree": compared and not any(compared.found.values()),
+        "compared": told.compared if told else None,
     }
     return render(request, "ops/status.html", shown, status=code)
 

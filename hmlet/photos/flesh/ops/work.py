@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Generic, TypeVar
 
 from django.utils import timezone
 
@@ -21,34 +22,47 @@ class Work:
     oldest_due_s: float
 
 
-Read = Callable[[], Work]
-_reads: list[Read] = []
+T = TypeVar("T")
 
 
-def work_register(read: Read) -> None:
+class _Teller(Generic[T]):
+    """What an app has registered to tell. Which one that is, ops does not know."""
+
+    def __init__(self) -> None:
+        self._registered: Callable[[], T] | None = None
+
+    def register(self, tell: Callable[[], T]) -> None:
+        self._registered = tell
+
+    def tell(self) -> T:
+        assert self._registered is not None  # noqa: S101 - apps register at start
+        return self._registered()
+
+
+_work = _Teller[Work]()
+
+
+def work_register(read: Callable[[], Work]) -> None:
     """Have ``read`` tell how much work there is."""
-    _reads[:] = [read]
+    _work.register(read)
 
 
 def work_read() -> Work:
     """In a number of queries that does not depend on how much there is. Raises what the database raises."""
-    [read] = _reads
-    return read()
+    return _work.tell()
 
 
-Last = Callable[[], datetime | None]
-_lasts: list[Last] = []
+_backup = _Teller[datetime | None]()
 
 
-def backups_register(last: Last) -> None:
+def backups_register(last: Callable[[], datetime | None]) -> None:
     """Have ``last`` tell of when the last good backup's rows are."""
-    _lasts[:] = [last]
+    _backup.register(last)
 
 
 def backup_age_s() -> float | None:
     """How old the last good backup's rows are; None if there is none. Raises what the database raises."""
-    [last] = _lasts
-    taken = last()
+    taken = _backup.tell()
     return None if taken is None else max(0.0, (timezone.now() - taken).total_seconds())
 
 
@@ -60,20 +74,23 @@ class Compared:
     found: Mapping[str, int]
 
     @property
+    def agree(self) -> bool:
+        """Whether there was no problem of any kind."""
+        return not any(self.found.values())
+
+    @property
     def age_s(self) -> float:
         return max(0.0, (timezone.now() - self.finished).total_seconds())
 
 
-Comparison = Callable[[], Compared | None]
-_comparisons: list[Comparison] = []
+_comparison = _Teller[Compared | None]()
 
 
-def comparisons_register(last: Comparison) -> None:
+def comparisons_register(last: Callable[[], Compared | None]) -> None:
     """Have ``last`` tell of the last comparison that came to its end."""
-    _comparisons[:] = [last]
+    _comparison.register(last)
 
 
 def compared_last() -> Compared | None:
     """None if there was none. Raises what the database raises."""
-    [last] = _comparisons
-    return last()
+    return _comparison.tell()

@@ -47,7 +47,7 @@ from diffs.models import Diff
 NEWEST_FIRST = Order(field="created", descending=True, nullable=False)
 
 READ_ERRORS: dict[int, Any] = {401: ErrorSerializer, 404: ErrorSerializer}
-CREATE_ERRORS: dict[int, Any] = dict.fromkeys((400, 401, 403, 404, 409, 413, 415, 422, 503), ErrorSerializer)
+CREATE_ERRORS: dict[int, Any] = dict.fromkeys((400, 401, 403, 404, 409, 413, 415, 422), ErrorSerializer)
 
 
 @extend_schema_view(

@@ -17,7 +17,7 @@ from uploads.selectors import upload_get_own
 from gallery import selectors, services
 from gallery.api.serializers import PhotoSerializer, PhotoTextsSerializer
 
-ERRORS: dict[int, Any] = dict.fromkeys((400, 401, 404, 409, 413, 503), ErrorSerializer)
+ERRORS: dict[int, Any] = dict.fromkeys((400, 401, 404, 409, 413), ErrorSerializer)
 
 
 class FinaliseView(APIView):

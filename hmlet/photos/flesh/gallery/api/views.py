@@ -46,8 +46,8 @@ from gallery.models import Photo
 PhotoInput = type[PhotoTextsSerializer]
 
 READ_ERRORS: dict[int, Any] = {401: ErrorSerializer, 404: ErrorSerializer}
-WRITE_ERRORS: dict[int, Any] = dict.fromkeys((400, 401, 403, 404, 409, 413, 503), ErrorSerializer)
-CREATE_ERRORS: dict[int, Any] = dict.fromkeys((400, 401, 409, 413, 422, 503), ErrorSerializer)
+WRITE_ERRORS: dict[int, Any] = dict.fromkeys((400, 401, 403, 404, 409, 413), ErrorSerializer)
+CREATE_ERRORS: dict[int, Any] = dict.fromkeys((400, 401, 409, 413, 422), ErrorSerializer)
 
 
 def _parameter(name: str, kind: Any, description: str, **more: Any) -> OpenApiParameter:

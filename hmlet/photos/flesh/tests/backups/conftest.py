@@ -1,12 +1,17 @@
-"""Fewer statements than a backup takes of a stage that holds something in all folders."""
+"""A bucket of archives; and fewer statements than a backup takes of a stage that holds something in all folders."""
 
+import uuid
 from collections.abc import Iterator
 
 import pytest
 from backups import services
+from backups.bucket import BackupsBucket
 from diffs.models import Diff, Side
+from django.core.files.storage import storages
 from gallery import integrity
 from gallery.models import Original
+
+from tests.s3 import KEYS
 
 
 class FoldersInUse:
@@ -27,3 +32,12 @@ class FoldersInUse:
 def _few_folders(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (integrity, services):
         monkeypatch.setattr(module, "FOLDERS", FoldersInUse())
+
+
+@pytest.fixture
+def bucket(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> BackupsBucket:
+    """Of archives, on a real server."""
+    made = BackupsBucket(**KEYS, endpoint_url=s3_endpoint, bucket_name=f"backups-{uuid.uuid4().hex[:8]}")
+    made.ensure()
+    monkeypatch.setitem(storages._storages, "backups", made)  # type: ignore[attr-defined]
+    return made

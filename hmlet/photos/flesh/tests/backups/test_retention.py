@@ -1,7 +1,6 @@
 """Which archives go out of their bucket, and which never do."""
 
 import io
-import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -9,10 +8,7 @@ import pytest
 from backups import bucket as module
 from backups.bucket import BackupsBucket, StoredArchive, archive_key, outlived
 from backups.storing import backups_prune
-from django.core.files.storage import storages
 from django.utils import timezone
-
-from tests.s3 import KEYS
 
 NOW = datetime(2031, 5, 4, 3, 2, 1, tzinfo=UTC)
 ABOUT = {"project": "hmlet", "stage": "prod", "instance": "anywhere"}
@@ -57,15 +53,6 @@ def test_what_is_old_goes_oldest_first_and_so_many_of_the_newest_stay(
     ages_days: Sequence[float], keep_days: int, keep_count: int, old: list[str]
 ) -> None:
     assert outlived(archives(*ages_days), now=NOW, keep_days=keep_days, keep_count=keep_count) == old
-
-
-@pytest.fixture
-def bucket(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> BackupsBucket:
-    """Of archives, on a real server."""
-    made = BackupsBucket(**KEYS, endpoint_url=s3_endpoint, bucket_name=f"backups-{uuid.uuid4().hex[:8]}")
-    made.ensure()
-    monkeypatch.setitem(storages._storages, "backups", made)  # type: ignore[attr-defined]
-    return made
 
 
 def keys(bucket: BackupsBucket) -> set[str]:

@@ -5,7 +5,6 @@ import errno
 import io
 import json
 import tempfile
-import uuid
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -35,14 +34,10 @@ Store = Callable[..., str]
 OLD = "p-s-20200101T000000Z.tar.age"
 
 
-@pytest.fixture
-def bucket(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> BackupsBucket:
-    """Of archives, on a real server, which come in parts of 16 KB."""
+@pytest.fixture(autouse=True)
+def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Archives come in several of them."""
     monkeypatch.setattr(module, "PART_BYTES", 16 * 1024)
-    made = BackupsBucket(**KEYS, endpoint_url=s3_endpoint, bucket_name=f"backups-{uuid.uuid4().hex[:8]}")
-    made.ensure()
-    monkeypatch.setitem(storages._storages, "backups", made)  # type: ignore[attr-defined]
-    return made
 
 
 @pytest.fixture

@@ -164,19 +164,29 @@ def test_deleting_a_photo_deletes_every_renditions_object(ready: Any, api: Any, 
     assert (buckets["originals"].objects, buckets["thumbnails"].objects) == ({}, {})
 
 
+def _waiting_for(kind: str, post: Any) -> Any:
+    """A photo whose job of this kind is the next."""
+    photo = post(encoded(600, 400)).json()
+    if kind == "renditions":
+        run_kind("thumbnail")
+    return photo
+
+
+def _delete(photo: Any, api: Any) -> None:
+    api.delete(f"/api/v1/photos/{photo['id']}/")
+    run_kind("purge")
+
+
 @pytest.mark.parametrize("kind", ["thumbnail", "renditions"])
 def test_what_a_job_makes_while_its_photo_is_deleted_goes_too(
     kind: str, post: Any, api: Any, work_off: Callable[[], int], buckets: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    photo = post(encoded(600, 400)).json()
-    if kind == "renditions":
-        run_kind("thumbnail")
+    photo = _waiting_for(kind, post)
     read = originals().read
 
     def delete_meanwhile(key: str, into: Any) -> None:
         read(key, into)
-        api.delete(f"/api/v1/photos/{photo['id']}/")
-        run_kind("purge")
+        _delete(photo, api)
 
     monkeypatch.setattr(originals(), "read", delete_meanwhile)
     run_kind(kind)
@@ -193,14 +203,11 @@ def test_what_a_job_makes_while_its_photo_is_deleted_goes_too(
 def test_a_job_whose_photo_is_deleted_before_it_reads_it_has_not_failed(
     kind: str, post: Any, api: Any, work_off: Callable[[], int], buckets: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    photo = post(encoded(600, 400)).json()
-    if kind == "renditions":
-        run_kind("thumbnail")
+    photo = _waiting_for(kind, post)
     read = originals().read
 
     def delete_before(key: str, into: Any) -> None:
-        api.delete(f"/api/v1/photos/{photo['id']}/")
-        run_kind("purge")
+        _delete(photo, api)
         read(key, into)
 
     monkeypatch.setattr(originals(), "read", delete_before)
@@ -215,8 +222,7 @@ def test_an_attempt_that_comes_after_the_photo_went_clears_up_behind_the_one_tha
     ready: Any, api: Any, work_off: Callable[[], int], buckets: Any
 ) -> None:
     original = Original.objects.get()
-    api.delete(f"/api/v1/photos/{ready['id']}/")
-    run_kind("purge")
+    _delete(ready, api)
     # Killed between its last object and its commit.
     for key in rendition_keys(original.pk):
         buckets["thumbnails"].write(key, BytesIO(b"x"), "image/jpeg")

@@ -18,7 +18,7 @@ from rest_framework.reverse import reverse
 from thumbnails.api.serializers import ThumbnailCreateSerializer
 from thumbnails.services import thumbnail_request
 
-ERRORS: dict[int, Any] = dict.fromkeys((400, 401, 403, 413, 415, 503), ErrorSerializer)
+ERRORS: dict[int, Any] = dict.fromkeys((400, 401, 403, 413, 415), ErrorSerializer)
 
 
 class ThumbnailsView(BoundedBody):

@@ -26,8 +26,8 @@ from uploads.api.serializers import (
 from uploads.models import DirectUpload
 from uploads.selectors import upload_get_own
 
-CREATE_ERRORS: dict[int, Any] = dict.fromkeys((400, 401, 409, 413, 503), ErrorSerializer)
-ERRORS: dict[int, Any] = dict.fromkeys((401, 404, 503), ErrorSerializer)
+CREATE_ERRORS: dict[int, Any] = dict.fromkeys((400, 401, 409, 413), ErrorSerializer)
+ERRORS: dict[int, Any] = dict.fromkeys((401, 404), ErrorSerializer)
 
 
 @extend_schema_view(
