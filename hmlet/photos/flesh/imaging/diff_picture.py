@@ -51,14 +51,17 @@ def _scaled(pixels: Pixels, size: tuple[int, int]) -> Pixels:
 
 
 def _box_draw(panel: Pixels, region: Region, scale: tuple[float, float]) -> None:
-    """Around the region, not over it: the innermost stroke begins a pixel outside."""
+    """Around the region, not over it; but where the picture ends before all strokes are drawn, inside it."""
     stroke = max(1, round(min(panel.shape[:2]) / 500))
     left, top = int(region.x * scale[0]), int(region.y * scale[1])
     right = -int(-(region.x + region.width) * scale[0] // 1)
     bottom = -int(-(region.y + region.height) * scale[1] // 1)
-    for place, colour in enumerate(reversed(STROKES)):
-        reach = 1 + place * stroke
-        for grown in range(reach, reach + stroke):
-            first = (max(0, left - grown), max(0, top - grown))
-            last = (min(panel.shape[1], right + grown) - 1, min(panel.shape[0], bottom + grown) - 1)
-            cv2.rectangle(panel, first, last, colour, 1)
+    height, width = panel.shape[:2]
+    reach = len(STROKES) * stroke
+    for inset in range(reach):
+        first = (max(inset, left - reach + inset), max(inset, top - reach + inset))
+        last = (
+            min(width - inset, right + reach - inset) - 1,
+            min(height - inset, bottom + reach - inset) - 1,
+        )
+        cv2.rectangle(panel, first, last, STROKES[inset // stroke], 1)
