@@ -54,16 +54,19 @@ def diff(before: BinaryIO, after: BinaryIO, options: DiffOptions | None = None) 
     options = options or DiffOptions()
     first = _decoded(before, "first")
     second = first if _same_bytes(before, after) else _decoded(after, "second")
+    sizes, aligned = (_size(first), _size(second)), options.alignment if first.shape != second.shape else None
     one, other, counts, added, shift = _prepared(first, second, options)
+    # Where they were scaled, these are two more images, of which nothing is wanted any longer.
+    del first, second
     changes = regions_find(one, other, options, counts=counts, added=added)
     return DiffResult(
         regions=changes.regions,
         regions_found=changes.found,
         pixels_changed=changes.pixels,
         pixels_compared=changes.compared,
-        before=_size(first),
-        after=_size(second),
-        aligned=options.alignment if first.shape != second.shape else None,
+        before=sizes[0],
+        after=sizes[1],
+        aligned=aligned,
         shift=shift,
         picture=picture_draw(one, other, changes.regions, layout=options.layout, side_max=options.picture_side_max),
     )

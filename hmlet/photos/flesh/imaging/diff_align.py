@@ -41,9 +41,10 @@ def sizes_aligned(before: Pixels, after: Pixels, alignment: Alignment) -> Aligne
             "Ask for them to be scaled or padded, or compare images of one size."
         )
     if alignment == "scale":
-        shrinks = other_width > width or other_height > height
-        scaled = cv2.resize(after, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-        return Aligned(before=before, after=np.asarray(scaled, np.uint8), overlap=(width, height))
+        # What only one of them can show is no change: both go through the size that has no more than either.
+        common = (min(width, other_width), min(height, other_height))
+        one, other = (_enlarged(_shrunk(pixels, common), (width, height)) for pixels in (before, after))
+        return Aligned(before=one, after=other, overlap=(width, height))
     size = (max(width, other_width), max(height, other_height))
     overlap = (min(width, other_width), min(height, other_height))
     return Aligned(before=_padded(before, size), after=_padded(after, size), overlap=overlap)
@@ -87,3 +88,15 @@ def _padded(pixels: Pixels, size: tuple[int, int]) -> Pixels:
     padded = np.full((size[1], size[0], 3), 255, np.uint8)
     padded[: pixels.shape[0], : pixels.shape[1]] = pixels
     return padded
+
+
+def _shrunk(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    if (pixels.shape[1], pixels.shape[0]) == size:
+        return pixels
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _enlarged(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    if (pixels.shape[1], pixels.shape[0]) == size:
+        return pixels
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_CUBIC), np.uint8)

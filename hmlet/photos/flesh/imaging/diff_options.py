@@ -61,8 +61,8 @@ class DiffOptions:
     ``noise``: whether to see through what JPEG, WebP or a sensor do to every pixel: always, never, or as the two images
     show traces of it. Where it is, small or faint changes inside fine detail may be missed.
     ``shift_max``: the whole second image may stand up to so many pixels beside the first, in whole pixels each way.
-    ``alignment``: what to do with two sizes: refuse, scale the second to the first, or pad both with what is then
-    reported as changed.
+    ``alignment``: what to do with two sizes: refuse, scale the second to the first (and take from the first the detail
+    that a smaller second cannot show), or pad both with what is then reported as changed.
     ``layout``: the two images beside each other, or both in one; ``picture_side_max``: of that picture, in pixels.
     """
 

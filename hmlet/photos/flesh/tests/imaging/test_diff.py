@@ -170,6 +170,21 @@ def test_scaling_compares_in_the_size_of_the_first() -> None:
     assert (boxes(result), result.aligned, result.after) == ([(200, 150, 20, 20)], "scale", (640, 480))
 
 
+def test_what_a_smaller_second_cannot_show_is_no_change() -> None:
+    fine = drawn()
+    ImageDraw.Draw(fine).multiline_text((20, 60), "\n".join(["Sphinx of black quartz, judge my vow"] * 9), fill="black")
+    assert compared(fine, fine.resize((240, 180), Image.Resampling.LANCZOS), alignment="scale").regions == ()
+    narrower = fine.resize((240, 300), Image.Resampling.LANCZOS)
+    assert compared(fine, narrower, alignment="scale").regions == ()
+    changed = fine.copy()
+    changed.paste((30, 60, 90), (240, 60, 280, 100))
+    (found,) = compared(fine, changed.resize((240, 180), Image.Resampling.LANCZOS), alignment="scale").regions
+    assert abs(found.x - 240) <= 2
+    assert abs(found.y - 60) <= 2
+    assert abs(found.x + found.width - 280) <= 2
+    assert abs(found.y + found.height - 100) <= 2
+
+
 def test_orientation_mode_and_depth_are_no_change() -> None:
     upright = photo().convert("L")
     exif = Image.Exif()
@@ -209,6 +224,24 @@ def test_the_picture_shows_boxes_on_any_background_without_covering_what_changed
     last = 308 if layout == "side_by_side" else 0
     inside = np.asarray(picture)[80:120, 100 + last : 140 + last]
     assert len(np.unique(inside.reshape(-1, 3), axis=0)) == 1, "no stroke over the change itself"
+
+
+@pytest.mark.parametrize("box", [(0, 0, 300, 200), (0, 80, 40, 40), (260, 0, 40, 40), (2, 158, 100, 40)])
+def test_a_box_at_the_pictures_border_shows_all_its_strokes(box: tuple[int, int, int, int]) -> None:
+    before = Image.new("RGB", (300, 200))
+    after = before.copy()
+    x, y, width, height = box
+    after.paste((90, 160, 40), (x, y, x + width, y + height))
+    picture = compared(before, after, layout="blended").picture
+    middle = (x + width // 2, y + height // 2)
+    lines = {
+        "left": [(across, middle[1]) for across in range(max(0, x - 4), middle[0])],
+        "right": [(across, middle[1]) for across in range(middle[0], min(300, x + width + 4))],
+        "above": [(middle[0], down) for down in range(max(0, y - 4), middle[1])],
+        "below": [(middle[0], down) for down in range(middle[1], min(200, y + height + 4))],
+    }
+    for side, line in lines.items():
+        assert set(STROKES) <= {picture.getpixel(place) for place in line}, side
 
 
 def test_the_picture_stays_in_bounds_and_is_saved_as_drawn_with_no_metadata() -> None:
