@@ -36,6 +36,9 @@ BATCH = 500
 DIFFS_MAX = 10_000
 """Of one owner, kept or not."""
 
+WHICH = {Side.Place.BEFORE: "first", Side.Place.AFTER: "second"}
+"""What people are told of a side, as imaging does."""
+
 Along = Callable[[Diff], None]
 Image: TypeAlias = "File[bytes] | Photo"
 """A file that came with the request, or a photo that the owner may see."""
@@ -136,6 +139,7 @@ def _inspected(files: "dict[Side.Place, File[bytes]]") -> dict[Side.Place, Uploa
             uploads[place] = upload_inspect(file=file)
             _pixels_check(uploads[place])
         except (ImageRefused, ImageBytesLimit) as error:
+            error.message = f"The {WHICH[place]} image: {error.message}"
             error.errors = {place.value: [error.message]}
             raise
     return uploads

@@ -42,7 +42,7 @@ from diffs.api.serializers import (
     DiffSerializer,
     DiffSummarySerializer,
 )
-from diffs.models import Diff
+from diffs.models import Diff, Side
 
 NEWEST_FIRST = Order(field="created", descending=True, nullable=False)
 
@@ -151,7 +151,8 @@ class DiffViewSet(BoundedBody, GenericViewSet[Diff]):
         try:
             return photo_get(viewer=self.request.user, photo_id=given)
         except NotFound as error:
-            raise NotFound(error.message, errors={place: [error.message]}) from error
+            message = f"The {services.WHICH[Side.Place(place)]} image: {error.message}"
+            raise NotFound(message, errors={place: [message]}) from error
 
     def _shown(self, diff_id: uuid.UUID) -> Any:
         diff = selectors.diff_get(viewer=self.request.user, diff_id=diff_id)

@@ -203,6 +203,7 @@ def test_what_one_may_not_know_of_is_not_there(
             "not_found",
             ["after"],
         )
+        assert answer.json()["message"].startswith("The second image: There is no such photo.")
     assert buckets["originals"].objects == stored
     location = send(draft, BEFORE)["Location"]
     for answer in (strange_api.get(location), strange_api.delete(location), api.get(f"{URL}{uuid.uuid4()}/")):
@@ -225,9 +226,11 @@ def test_nobody_compares_or_sees_any(send: Any) -> None:
      (png_bomb(), "image_too_large"), (png_bomb(9000, 6000), "image_too_large")],
 )  # fmt: skip
 def test_what_is_no_image_is_refused_and_names_its_field(send: Any, buckets: Any, content: bytes, code: str) -> None:
-    for place, images in (("before", (content, BEFORE)), ("after", (BEFORE, content))):
+    for place, which, images in (("before", "first", (content, BEFORE)), ("after", "second", (BEFORE, content))):
         answer = send(*images)
         assert (answer.status_code, answer.json()["code"], list(answer.json()["errors"])) == (400, code, [place])
+        assert answer.json()["message"].startswith(f"The {which} image: ")
+        assert answer.json()["errors"][place] == [answer.json()["message"]], "told once by whoever prints both"
     assert buckets["originals"].objects == {}
     assert not Job.objects.exists()
 
