@@ -41,7 +41,8 @@ class ChangedFilter(admin.SimpleListFilter):
 class DiffAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Read only. Keys of files are left out: they are private."""
 
-    list_display = ("id", "before", "after", "owner", "state", "changes", "keep", "created")
+    # No ids: they are searched for, and would leave the other columns no room beside the menu and the filters.
+    list_display = ("asked_at", "before", "after", "owner", "state", "found", "keep")
     list_filter = (
         "state",
         "keep",
@@ -65,8 +66,8 @@ class DiffAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         "regions_listed",
         "shift",
         "aligned",
-        "options",
-        "keep",
+        "asked",
+        "kept",
         "work",
         "created",
         "finished",
@@ -122,12 +123,22 @@ class DiffAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def after(self, diff: Diff) -> SafeString | str:
         return _side(diff, Side.Place.AFTER)
 
-    @admin.display(description="changes", ordering="regions_found")
+    @admin.display(description="changes")
     def changes(self, diff: Diff) -> str:
         if diff.regions_found is None or diff.share_changed is None:
             return "–"
-        regions = "1 region" if diff.regions_found == 1 else f"{diff.regions_found} regions"
-        return f"{regions}, {diff.share_changed:.3%} of the pixels"
+        return f"{_regions(diff.regions_found)}, {diff.share_changed:.3%} of the pixels"
+
+    @admin.display(description="changes", ordering="regions_found")
+    def found(self, diff: Diff) -> str:
+        """In few words, for a column."""
+        if diff.regions_found is None or diff.share_changed is None:
+            return "–"
+        return f"{_regions(diff.regions_found)}, {diff.share_changed:.3%}" if diff.regions_found else "none"
+
+    @admin.display(description="created", ordering="created")
+    def asked_at(self, diff: Diff) -> str:
+        return f"{diff.created:%Y-%m-%d %H:%M}"
 
     @admin.display(description="regions")
     def regions_listed(self, diff: Diff) -> SafeString | str:
@@ -144,6 +155,16 @@ class DiffAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         if diff.shift_right is None:
             return "–"
         return f"{diff.shift_right} right, {diff.shift_down} down"
+
+    @admin.display(description="options")
+    def asked(self, diff: Diff) -> SafeString:
+        told = {name: value for name, value in diff.options.items() if value != []}
+        rows = ((name.replace("_", " "), _word(value)) for name, value in sorted(told.items()))
+        return format_html("<table>{}</table>", format_html_join("", "<tr><td>{}</td><td>{}</td></tr>", rows))
+
+    @admin.display(description="keep", boolean=True)
+    def kept(self, diff: Diff) -> bool:
+        return diff.keep
 
     @admin.display(description="failure")
     def failure(self, diff: Diff) -> str:
@@ -165,6 +186,17 @@ def _side(diff: Diff, place: str) -> SafeString | str:
     if side.photo_id is None:
         return shown
     return format_html('<a href="{}">{}</a>', reverse("admin:gallery_photo_change", args=[side.photo_id]), shown)
+
+
+def _regions(number: int) -> str:
+    return "1 region" if number == 1 else f"{number} regions"
+
+
+def _word(option: Any) -> str:
+    """An option's value; boxes by their corners and sides."""
+    if isinstance(option, list):
+        return "; ".join(f"{width}×{height} at {x},{y}" for x, y, width, height in option)
+    return str(option).replace("_", " ")
 
 
 def _told(job: Job) -> str:

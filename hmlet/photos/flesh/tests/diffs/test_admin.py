@@ -55,6 +55,13 @@ def test_a_comparisons_page_shows_the_picture_what_changed_and_the_job(make: Any
         assert key.partition("/")[2][:20] not in page
 
 
+def test_a_comparisons_page_tells_its_options_in_words(make: Any, admin: Client) -> None:
+    made = make(ignore=["10,20,30,40", "0,0,5,6"], layout="blended", noise="tolerate")
+    page = admin.get(f"{LIST}{made.pk}/change/").content.decode()
+    for name, value in (("noise", "tolerate"), ("ignore", "30×40 at 10,20; 5×6 at 0,0"), ("picture side max", "2048")):
+        assert f"<tr><td>{name}</td><td>{value}</td></tr>" in page
+
+
 def test_a_failed_ones_page_says_why_and_shows_no_picture(make: Any, admin: Client) -> None:
     made = make(width=200)
     page = admin.get(f"{LIST}{made.pk}/change/").content.decode()
