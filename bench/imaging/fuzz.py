@@ -32,6 +32,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "hmlet/photos/flesh")]
 
 import numpy as np  # noqa: E402
+from imaging.confined_diff import LIMITS  # noqa: E402
 from imaging.decode import heic_codec_load  # noqa: E402
 from imaging.diff import diff  # noqa: E402
 from imaging.diff_options import DiffOptions  # noqa: E402
@@ -46,7 +47,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIF")
 MUTATIONS = 20_000
 SIZE = (192, 144)
 MEMORY_MAX = 400_000_000
-"""What a child may hold beside what it began with."""
+"""What a child may hold beside what it began with, for a rendition. For a comparison it is what that is confined to."""
 TIME_MAX_S = 10.0
 """Of the processor; a child is ended after twice as much."""
 HEADS = (40, 600, sys.maxsize, sys.maxsize)
@@ -152,7 +153,7 @@ def tried(server: ForkServer, sources: list[bytes], number: int) -> tuple[str, s
         sandbox.close()
     if took > TIME_MAX_S:
         outcome, detail = "too slow", f"{took:.1f} s"
-    elif most > MEMORY_MAX:
+    elif most > (LIMITS.memory_bytes if asks["compare"] else MEMORY_MAX):
         outcome, detail = "too large", f"{most / 1e6:.0f} MB, {outcome}: {detail}"
     return outcome, detail, content, most, took
 
