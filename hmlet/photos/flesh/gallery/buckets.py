@@ -1,7 +1,7 @@
 """The two private buckets. Originals are written and read by the platform alone; thumbnails are shown by signed URL."""
 
 import contextlib
-import shutil
+import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,6 @@ from urllib.parse import quote
 import boto3
 from botocore.auth import S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
-from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from django.core.files.base import File
@@ -24,6 +23,7 @@ from django.utils.http import content_disposition_header
 from storages.backends.s3 import S3Storage
 from uploads.staging import Sink, StoredPart
 
+from gallery.objects import CONFIG, Objects
 from gallery.signing import UrlSigner
 
 if TYPE_CHECKING:
@@ -36,21 +36,8 @@ if TYPE_CHECKING:
         SSEKMSKeyId: str
 
 
-CONFIG = Config(
-    signature_version="s3v4",
-    # A signed payload is hashed by both sides, and keeps out only who could read all that passes anyway: TLS does that.
-    s3={"addressing_style": "path", "payload_signing_enabled": False},
-    connect_timeout=2,
-    read_timeout=15,
-    retries={"mode": "standard", "total_max_attempts": 3},
-    max_pool_connections=32,
-    # Not every S3 server knows the checksums that boto3 sends and expects by default.
-    request_checksum_calculation="when_required",
-    response_checksum_validation="when_required",
-)
 URL_WINDOW = timedelta(minutes=15)
 URL_LIFE = timedelta(hours=1)
-COPY_BYTES = 256 * 1024
 _NO_KEY = "never-written"
 
 
@@ -149,25 +136,32 @@ class PrivateBucket(S3Storage):  # type: ignore[misc]
                 verify=self.verify,
             )
 
+    @cached_property
+    def objects(self) -> Objects:
+        """What is asked for a single object, by the same keys and rules."""
+        return Objects(
+            f"{self.endpoint_url}/{self.bucket_name}",
+            access_key=self.access_key,
+            secret_key=self.secret_key,
+            region=self.region_name,
+            verify=self.verify,
+        )
+
     def write(self, key: str, content: IO[bytes], content_type: str) -> None:
         """Put an object in one request."""
+        length = content.seek(0, os.SEEK_END)
         content.seek(0)
-        # Bytes go out in one piece; http.client cuts a file into 16 KB.
         body = content.getvalue() if isinstance(content, BytesIO) else content
-        self.client.put_object(
-            Bucket=self.bucket_name, Key=key, Body=body, ContentType=content_type, **self._encrypted()
-        )
+        self.objects.put(key, body, length, {"Content-Type": content_type, **self.encryption_headers()})
 
     def read(self, key: str, into: Sink) -> None:
         """Copy an object in one request, without holding all of it. Raises FileNotFoundError."""
         with _missing_is_not_found(key):
-            body = self.client.get_object(Bucket=self.bucket_name, Key=key)["Body"]
-        with contextlib.closing(body):
-            shutil.copyfileobj(cast(IO[bytes], body), cast(IO[bytes], into), COPY_BYTES)
+            self.objects.get(key, into)
 
     def discard(self, key: str) -> None:
         """Delete an object, if it is there."""
-        self.client.delete_object(Bucket=self.bucket_name, Key=key)
+        self.objects.delete(key)
 
     def keys(self, *, older_than: datetime) -> Iterator[str]:
         """All keys last written before then."""

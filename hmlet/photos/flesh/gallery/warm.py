@@ -9,10 +9,10 @@ from imaging.confined import stand_by
 
 
 def modules_import() -> None:
-    """Load the URLs with all they import, and make the storage client."""
+    """Load the URLs with all they import, and make the storage's clients."""
     _ = get_resolver().url_patterns
     for alias in ("originals", "thumbnails"):
-        _ = getattr(storages[alias], "client", None)
+        _ = getattr(storages[alias], "client", None), getattr(storages[alias], "objects", None)
 
 
 def worker_warm() -> None:

@@ -78,6 +78,11 @@ def good(post: Callable[..., Any], buckets: Buckets, bucket: BackupsBucket, stor
     return key
 
 
+def disk_full(operation: str) -> ClientError:
+    said = {"Error": {"Code": "XMinioStorageFull"}, "ResponseMetadata": {"HTTPStatusCode": 507}}
+    return ClientError(said, operation)  # type: ignore[arg-type]
+
+
 def refuse(bucket: BackupsBucket, operation: str, *, from_call: int = 1) -> None:
     """Have the server's disk be full for an operation."""
     calls = 0
@@ -86,8 +91,7 @@ def refuse(bucket: BackupsBucket, operation: str, *, from_call: int = 1) -> None
         nonlocal calls
         calls += 1
         if calls >= from_call:
-            said = {"Error": {"Code": "XMinioStorageFull"}, "ResponseMetadata": {"HTTPStatusCode": 507}}
-            raise ClientError(said, operation)  # type: ignore[arg-type]
+            raise disk_full(operation)
 
     bucket.client.meta.events.register(f"before-call.s3.{operation}", answer)
 
@@ -226,10 +230,13 @@ def test_a_disk_that_is_full_is_told_and_is_not_the_storage_s(
 
 
 def test_old_ones_that_cannot_be_deleted_do_not_make_a_good_one_bad(
-    good: str, bucket: BackupsBucket, store: Store
+    good: str, bucket: BackupsBucket, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def refused(_: str) -> None:
+        raise disk_full("DeleteObject")
+
     bucket.write(OLD, io.BytesIO(b"old"), "application/octet-stream")
-    refuse(bucket, "DeleteObject")
+    monkeypatch.setattr(bucket.objects, "delete", refused)
     with pytest.raises(CommandError, match="the backup is good, but old ones could not be deleted"):
         store("--keep-count", "2")
     assert Backup.objects.count() == 2
