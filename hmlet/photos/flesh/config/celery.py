@@ -60,11 +60,8 @@ def metrics_serve(**_: Any) -> None:
 @worker_process_init.connect
 def worker_begin(**_: Any) -> None:
     """Pay for connections and imports before the first job rather than in it."""
-    from django.db.backends.signals import connection_created
     from gallery.warm import worker_warm
-    from jobs.commits import commits_hasten
 
-    connection_created.connect(commits_hasten)
     worker_warm()
 
 

@@ -22,7 +22,6 @@ from django.db import Error, IntegrityError, transaction
 from django.utils import timezone
 from imaging.errors import ImageError
 from imaging.header import Header, header_read
-from jobs.commits import commit_durably
 from jobs.models import Job
 from jobs.services import job_create, purge_create
 from quotas.services import usage_charge, usage_refund
@@ -147,13 +146,8 @@ def original_release(*, original: Original) -> None:
 
 
 def original_delete_unused(*, original_id: uuid.UUID) -> bool:
-    """Delete the row of an Original that no photo shows. False if one does; then its objects are needed.
-
-    On disk when this returns, whatever the connection's setting: its objects are deleted next, and a crash of the
-    database must not bring back a row without them.
-    """
+    """Delete the row of an Original that no photo shows. False if one does; then its objects are needed."""
     with transaction.atomic():
-        commit_durably()
         held = Original.objects.select_for_update().filter(pk=original_id).first()
         if held is None:
             return True

@@ -98,5 +98,5 @@ def _lease_kept(job: Job) -> Iterator[None]:
     try:
         yield
     finally:
+        # Not waited for: what it may still do to a claim that has ended is nothing.
         over.set()
-        thread.join()

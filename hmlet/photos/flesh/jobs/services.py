@@ -17,7 +17,6 @@ from django.db.models import F
 from django.utils import timezone
 from ops.ids import request_id_current
 
-from jobs.commits import commit_durably
 from jobs.errors import JobError, JobNotCancellable, JobNotRetryable
 from jobs.handlers import Write, handler_of
 from jobs.models import ATTEMPTS_MAX, BACKGROUND, Attempt, Job, OutboxEntry
@@ -100,12 +99,8 @@ def job_renew(job: Job) -> bool:
 
 
 def job_complete(job: Job, *, write: Write) -> bool:
-    """End a job and write its outcome in one transaction. False, and nothing written, when the claim is lost.
-
-    On disk when this returns: "ready" is not taken back.
-    """
+    """End a job and write its outcome in one transaction. False, and nothing written, when the claim is lost."""
     with transaction.atomic():
-        commit_durably()
         ended = _claim(job).update(
             state=Job.State.DONE,
             finished=timezone.now(),
@@ -209,7 +204,6 @@ def job_cancel(job: Job) -> None:
 
 
 def _give_up(job: Job, error: JobError) -> None:
-    commit_durably()
     OutboxEntry.objects.filter(job_id=job.id).delete()
     handler_of(job.kind).give_up(job, error)
     _tell_when_committed(job)

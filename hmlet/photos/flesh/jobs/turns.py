@@ -4,6 +4,9 @@ So one who has queued ten thousand jobs and one who has queued a single one get 
 jobs, which have no owner, count as one more owner's. Nothing is kept for this but the jobs themselves: the statement
 goes from owner to owner in an index of those that wait, some microseconds for each owner, however much waits.
 
+A claim does not wait for the disk: what a crash of the database takes back of it is found by the reconciler, and done
+again with the same outcome. All else that is written of jobs does.
+
 Jobs in the background take their turns in the same way, but only while no other job is due, and no more at once than
 leaves workers free for what somebody waits for.
 """
@@ -41,7 +44,7 @@ head (id) AS MATERIALIZED (
 )
 UPDATE jobs_job
 SET state = 'running', attempts = attempts + 1, started = %(now)s, lease_until = %(lease_until)s
-WHERE id = (SELECT id FROM head WHERE id IS NOT NULL LIMIT 1) AND state = 'queued' {limit}
+WHERE id = (SELECT id FROM head WHERE id IS NOT NULL LIMIT 1) AND state = 'queued' {limit} {hasty}
 RETURNING *
 """
 _FOREGROUND = {"lane": "NOT background", "limit": ""}
@@ -53,9 +56,13 @@ _BACKGROUND = {
     )""",
 }
 
+# For this transaction, which is the statement.
+_HASTY = "AND set_config('synchronous_commit', 'off', true) = 'off'"
+
 
 def turn_claim(*, now: datetime, lease_until: datetime) -> Job | None:
     """Make the next job in turn run until ``lease_until``. None if nothing is due, or others were quicker."""
+    hasty = _HASTY if connection.vendor == "postgresql" else ""
     skip_locked = "FOR UPDATE SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
     adapted = connection.ops.adapt_datetimefield_value
     given = {
@@ -64,6 +71,6 @@ def turn_claim(*, now: datetime, lease_until: datetime) -> Job | None:
         "at_once": settings.JOBS_BACKGROUND_AT_ONCE,
     }
     for lane in (_FOREGROUND, _BACKGROUND):
-        if claimed := list(Job.objects.raw(_CLAIM.format(skip_locked=skip_locked, **lane), given)):
+        if claimed := list(Job.objects.raw(_CLAIM.format(skip_locked=skip_locked, hasty=hasty, **lane), given)):
             return claimed[0]
     return None
