@@ -12,6 +12,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,10 @@ _M_ARENA_MAX = -8
 _LIBC = ctypes.CDLL(None)
 _GLIBC = hasattr(_LIBC, "malloc_trim")
 _LARGE_BYTES = 1024 * 1024
+_TRIM_EVERY_S = 5.0
 _MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 - the folder for that
+
+_trimmed = 0.0
 
 # A mistake in them ends the master here. When it ends a worker, gunicorn starts another one, for ever.
 settings = importlib.import_module("config.settings")
@@ -90,8 +94,11 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def post_request(worker: Any, request: Any, environ: dict[str, Any], answer: Any) -> None:
-    """Called by gunicorn when an answer has been sent. What an upload took goes back to the system: a small neighbour
-    would hold it, and web would grow by the uploads that its threads have seen."""
+    """Called by gunicorn when an answer has been sent. What uploads took goes back to the system: small neighbours
+    would hold it, and web would grow by the uploads that its threads have seen. Not after each, for the next one has to
+    get its memory page by page, which takes as long as parsing it."""
+    global _trimmed
     length = environ.get("CONTENT_LENGTH") or "0"
-    if _GLIBC and length.isdecimal() and int(length) > _LARGE_BYTES:
+    if _GLIBC and length.isdecimal() and int(length) > _LARGE_BYTES and time.monotonic() - _trimmed > _TRIM_EVERY_S:
+        _trimmed = time.monotonic()
         _LIBC.malloc_trim(0)

@@ -88,6 +88,17 @@ def photo_get(*, viewer: Viewer, photo_id: uuid.UUID) -> Photo:
     return photo
 
 
+def photo_refreshed(photo: Photo, *, viewer: Viewer) -> Photo:
+    """A photo that was just read, with what workers write of it read again: small queries, where photo_get has a large
+    one. Raises NotFound."""
+    original = Original.objects.filter(pk=photo.original_id).prefetch_related("renditions").first()
+    if original is None:
+        # Its image was replaced meanwhile, or it was deleted.
+        return photo_get(viewer=viewer, photo_id=photo.pk)
+    photo.original = original
+    return photo
+
+
 def photo_get_own(*, viewer: Viewer, photo_id: uuid.UUID) -> Photo:
     """A photo that the viewer may change. Raises Forbidden for one of others that can be seen, else NotFound."""
     photo = photo_get(viewer=viewer, photo_id=photo_id)
