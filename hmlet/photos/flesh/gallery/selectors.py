@@ -88,17 +88,6 @@ def photo_get(*, viewer: Viewer, photo_id: uuid.UUID) -> Photo:
     return photo
 
 
-def photo_refreshed(photo: Photo, *, viewer: Viewer) -> Photo:
-    """A photo that was just read, with what workers write of it read again: small queries, where photo_get has a large
-    one. Raises NotFound."""
-    original = Original.objects.filter(pk=photo.original_id).prefetch_related("renditions").first()
-    if original is None:
-        # Its image was replaced meanwhile, or it was deleted.
-        return photo_get(viewer=viewer, photo_id=photo.pk)
-    photo.original = original
-    return photo
-
-
 def photo_get_own(*, viewer: Viewer, photo_id: uuid.UUID) -> Photo:
     """A photo that the viewer may change. Raises Forbidden for one of others that can be seen, else NotFound."""
     photo = photo_get(viewer=viewer, photo_id=photo_id)
@@ -112,11 +101,26 @@ def photo_state(*, photo_id: uuid.UUID) -> str | None:
     return Photo.objects.filter(pk=photo_id).values_list("original__state", flat=True).first()
 
 
+def photo_view_now(photo: Photo, *, viewer: Viewer) -> PhotoView:
+    """What ``viewer`` sees of a photo that was read a moment ago, with what workers write of it read again: one small
+    query, where photo_get has two large ones. Raises NotFound."""
+    renditions = list(Rendition.objects.filter(original_id=photo.original_id).select_related("original"))
+    if not renditions:
+        # There are none yet, or will be none; or its image was replaced meanwhile, or it was deleted.
+        return photo_view(photo_get(viewer=viewer, photo_id=photo.pk), viewer=viewer)
+    photo.original = renditions[0].original
+    return _view(photo, renditions, viewer=viewer)
+
+
 def photo_view(photo: Photo, *, viewer: Viewer) -> PhotoView:
     """What ``viewer`` sees of ``photo``."""
+    return _view(photo, photo.original.renditions.all(), viewer=viewer)
+
+
+def _view(photo: Photo, renditions: Iterable[Rendition], *, viewer: Viewer) -> PhotoView:
     original = photo.original
     own = photo.owner_id == viewer.pk
-    shown = _thumbnails_view(original.renditions.all())
+    shown = _thumbnails_view(renditions)
     main = shown.get(THUMBNAIL_KIND)
     failed = original.state == Original.State.FAILED
     return PhotoView(

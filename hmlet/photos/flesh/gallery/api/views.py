@@ -136,12 +136,13 @@ class PhotoViewSet(BoundedBody, GenericViewSet[Photo]):
         headers = self._location(photo)
         wait = wait_preferred(request.headers.get("Prefer"))
         # Most of the answer is read before the wait, when it costs nobody time.
-        shown = selectors.photo_get(viewer=owner, photo_id=photo.pk)
-        if wait is not None:
+        photo = selectors.photo_get(viewer=owner, photo_id=photo.pk)
+        if wait is None:
+            body = self._shown(photo)
+        else:
             photo_await(photo, timeout_s=wait, state=selectors.photo_state)
-            shown = selectors.photo_refreshed(shown, viewer=owner)
             headers["Preference-Applied"] = f"wait={wait}"
-        body = self._shown(shown)
+            body = PhotoSerializer(selectors.photo_view_now(photo, viewer=owner)).data
         if claim and wait is not None:
             key_amend(claim, headers=headers, body=body)
         return Response(body, status=status.HTTP_201_CREATED, headers=headers)

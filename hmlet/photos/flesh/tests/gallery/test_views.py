@@ -525,7 +525,7 @@ def test_a_bug_answers_in_json_without_telling_of_itself(owner: User, monkeypatc
 
 
 def test_prefer_wait_is_applied_and_ends_with_the_thumbnail(
-    post: Any, monkeypatch: pytest.MonkeyPatch, work_off: Any
+    owner: User, post: Any, monkeypatch: pytest.MonkeyPatch, work_off: Any
 ) -> None:
     pauses: list[float] = []
 
@@ -537,7 +537,16 @@ def test_prefer_wait_is_applied_and_ends_with_the_thumbnail(
     response = post(headers={"Prefer": "respond-async, wait=10"})
     assert response["Preference-Applied"] == "wait=10"
     assert response.json()["status"] == "ready"
+    assert response.json() == client_of(owner).get(response["Location"]).json()
     assert len(pauses) == 1
+
+
+def test_a_photo_that_is_deleted_while_its_poster_waits_is_not_there(
+    post: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.news.time.sleep", lambda _: Photo.objects.all().delete())
+    response = post(headers={"Prefer": "wait=10"})
+    assert (response.status_code, response.json()["code"]) == (404, "not_found")
 
 
 @pytest.mark.parametrize("prefer", ["wait=11", "wait=-1", "wait=x", "wait", "wait=1.5", "", "return=minimal"])
