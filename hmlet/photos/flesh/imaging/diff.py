@@ -1,6 +1,7 @@
 """Where two images differ: boxes in numbers, and a picture that shows them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import BinaryIO
 
 import cv2
@@ -21,14 +22,15 @@ from imaging.header import DECODED_PIXELS_MAX, Size
 cv2.setNumThreads(1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class DiffResult:
     """What changed from the first image to the second.
 
     ``regions``: by area, the largest first, in pixels of the first image (of both, when padded); ``regions_found`` is
     their number where not all are told. ``pixels_changed`` counts those inside regions, ``share_changed`` is their
     share of the ``pixels_compared``. ``before`` and ``after`` are the sizes as posted, turned upright; ``aligned`` says
-    what was done where they differ. ``shift`` is how far right and down the second stands of the first.
+    what was done where they differ. ``shift`` is how far right and down the second stands of the first. ``compared``
+    are both as they were laid on each other.
     """
 
     regions: tuple[Region, ...]
@@ -39,7 +41,14 @@ class DiffResult:
     after: Size
     aligned: Alignment | None
     shift: Shift
-    picture: Image.Image
+    options: DiffOptions
+    compared: tuple[Pixels, Pixels] = field(repr=False, compare=False)
+
+    @cached_property
+    def picture(self) -> Image.Image:
+        """Both with a box around each change. Drawn for those who look: it takes longer than finding them."""
+        layout, side_max = self.options.layout, self.options.picture_side_max
+        return picture_draw(*self.compared, self.regions, layout=layout, side_max=side_max)
 
     @property
     def share_changed(self) -> float:
@@ -68,7 +77,8 @@ def diff(before: BinaryIO, after: BinaryIO, options: DiffOptions | None = None) 
         after=sizes[1],
         aligned=aligned,
         shift=shift,
-        picture=picture_draw(one, other, changes.regions, layout=options.layout, side_max=options.picture_side_max),
+        options=options,
+        compared=(one, other),
     )
 
 

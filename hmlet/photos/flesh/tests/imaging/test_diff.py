@@ -2,10 +2,14 @@
 
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import imaging
 import numpy as np
+import pillow_heif
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -340,6 +344,16 @@ def test_the_command_prints_boxes_and_writes_the_picture(tmp_path: Path, capsys:
     assert Image.open(picture).size == (648, 240)
     assert main(["diff", str(before), str(after), "--ignore", "190,140,60,60"]) == 0
     assert "0 regions" in capsys.readouterr().out
+
+
+def test_the_command_reads_heic(tmp_path: Path) -> None:
+    before, after = tmp_path / "before.heic", tmp_path / "after.png"
+    pillow_heif.from_pillow(drawn()).save(before, quality=95)
+    after.write_bytes(saved(drawn((200, 150, 30, 20))))
+    command = [sys.executable, "-m", "imaging", "diff", str(before), str(after), "--json"]
+    done = subprocess.run(command, cwd=Path(imaging.__file__).parents[1], capture_output=True, check=True, text=True)
+    (region,) = json.loads(done.stdout)["regions"]
+    assert (region["x"], region["y"], region["width"], region["height"]) == (200, 150, 30, 20)
 
 
 def test_the_command_fails_with_one_line_and_tells_usage_from_failure(
