@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """How much memory a rendition takes at its peak: bench/imaging/memory.py.
 
-    nice -n 15 ./shell.py -- python bench/imaging/memory.py
+    nice -n 15 ./shell.py -- python bench/imaging/memory.py [WORD ...]
+
+With words, only the cases that have one of them in their names: AVIF, for example.
 
 Each image is made in a process of its own, which was rehearsed as in production; what counts is what it then holds more
 at its peak than before. Beside it stand the bytes of the pixels that have to be decoded for the size wanted, as Pillow
