@@ -196,5 +196,5 @@ def _maker(offer: Offer, part: Path, digest: str) -> Callable[[Path], None]:
 
 
 def _command(checkout: Path) -> str:
-    project = next((entry.parent.name for entry in sorted(checkout.glob("*/cluster.py"))), "PROJECT")
+    project = next((entry.parent.name for entry in sorted(checkout.glob("*/project.py"))), "PROJECT")
     return f"{project}/cluster.py python {BRINGS_TOOLS}"

@@ -503,8 +503,12 @@ def test_program_gives_the_recorded_version_alone(place: Place, server: Vendor) 
     _old_moon(place, server)
     assert tools_install.program(place.checkout, "moon") == place.program("moon")
     _moon(place, server)
-    with pytest.raises(ToolMissing, match=r"moon 1\.0 is not in \.deps"):
+    for each in ("acme/cluster.py", "acme/project.py", "aaa/cluster.py"):
+        (place.checkout / each).parent.mkdir(exist_ok=True)
+        (place.checkout / each).touch()
+    with pytest.raises(ToolMissing, match=r"moon 1\.0 is not in \.deps") as missing:
         tools_install.program(place.checkout, "moon")
+    assert missing.value.hint.endswith(": acme/cluster.py python bootstrap_local_dev"), "a project's, no other script"
     place.install()
     leads_to = place.program("moon").readlink()
     for elsewhere in ("/bin/sh", f"../other/{leads_to.parent.name}/moon", f"../tools/{leads_to.parent.name}/sun"):
