@@ -115,8 +115,6 @@ def test_a_comparisons_page_shows_the_picture_and_what_changed(admin: Page, env:
     admin.goto(f"{env.admin_url}diffs/diff/?q={account.name}")
     expect(admin.locator("#result_list tbody tr")).to_have_count(1)
     expect(admin.locator("#result_list tbody")).to_contain_text("1 region, 2.000%")
-    table = admin.locator("#changelist-form .results")
-    assert table.evaluate("table => table.scrollWidth <= table.clientWidth"), "a column is out of sight"
     admin.locator("#result_list tbody th a").click()
     expect(admin.locator(".field-id")).to_contain_text(diff.id)
     image = admin.locator(".field-picture img")
