@@ -124,7 +124,8 @@ class Attempt(models.Model):
 
 
 class OutboxEntry(models.Model):
-    """A promise to tell the queue of a job, committed with the job and gone when the job ends.
+    """A promise to tell the queue of a job, committed with the job. The reconciler lets go of it when the job has
+    ended: at the end of each it would be a statement that somebody waits for.
 
     ``due`` is when the reconciler looks whether the queue still knows; it moves on with each publication.
     """

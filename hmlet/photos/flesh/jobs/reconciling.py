@@ -1,8 +1,8 @@
-"""What beat asks for every few seconds: take back what was dropped, publish what got lost."""
+"""What beat asks for every few seconds: take back what was dropped, publish what got lost, forget what was kept."""
 
 import logging
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db.models import F
 from django.utils import timezone
@@ -15,6 +15,7 @@ from jobs.queue import queue_length
 log = logging.getLogger(__name__)
 
 REPUBLISH_AFTER = timedelta(seconds=30)
+FORGOTTEN_AT_ONCE = 10_000
 
 
 def jobs_reconcile(*, limit: int = 500) -> tuple[int, int]:
@@ -28,7 +29,15 @@ def jobs_reconcile(*, limit: int = 500) -> tuple[int, int]:
     taken_back = sum(_take_back(job) for job in expired)
     due = list(OutboxEntry.objects.filter(due__lte=now, job__state=Job.State.QUEUED).order_by("due")[:limit])
     missing = max(0, len(due) - queue_length()) if due else 0
+    _forget_kept(now)
     return taken_back, _publish_all(due[:missing])
+
+
+def _forget_kept(now: datetime) -> None:
+    """Delete entries of jobs that have ended. Not one of a job that is tried again meanwhile: it is due later then."""
+    over = OutboxEntry.objects.filter(due__lte=now).exclude(job__state__in=(Job.State.QUEUED, Job.State.RUNNING))
+    keys = list(over.values_list("pk", flat=True)[:FORGOTTEN_AT_ONCE])
+    OutboxEntry.objects.filter(pk__in=keys, due__lte=now).delete()
 
 
 def _take_back(job: Job) -> bool:

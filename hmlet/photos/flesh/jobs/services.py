@@ -111,7 +111,6 @@ def job_complete(job: Job, *, write: Write) -> bool:
         )
         if not ended:
             return False
-        OutboxEntry.objects.filter(job_id=job.id).delete()
         # Told first: what is written may publish other jobs.
         _tell_when_committed(job)
         write()
@@ -204,7 +203,6 @@ def job_cancel(job: Job) -> None:
 
 
 def _give_up(job: Job, error: JobError) -> None:
-    OutboxEntry.objects.filter(job_id=job.id).delete()
     handler_of(job.kind).give_up(job, error)
     _tell_when_committed(job)
 
