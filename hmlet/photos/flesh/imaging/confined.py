@@ -1,7 +1,8 @@
 """Renditions made in a sandbox that was forked and rehearsed before the image came.
 
 ``stand_by`` is for the time between two images, ``renditions_confined`` for when one is there. One of these processes
-makes one image after the other; each gets a child of its own, forked while the one before decodes.
+makes one image after the other; each gets a child of its own. The next is not forked before this one is told of: beside
+a decoder on two cores that takes longer than after it.
 """
 
 import io
@@ -46,20 +47,14 @@ def renditions_confined(wanted: Sequence[Wanted], *, size_bytes: int, feed: Feed
     order = {"patient": patient, "wanted": [asdict(each) for each in wanted]}
     sandbox.source.begin(size_bytes, json.dumps(order).encode())
     feed(sandbox.source)
-    # Now, while that one decodes: afterwards somebody waits for what comes of it.
-    _have_next()
     return _unpacked(sandbox.run())
 
 
 def stand_by() -> None:
     """When nobody waits: let go of the last child and have one for the next image."""
+    global _standby
     while _spent:
         _spent.pop().close()
-    _have_next()
-
-
-def _have_next() -> None:
-    global _standby
     if _standby is None or not _server.is_ours():
         _standby = _server.sandbox()
 
