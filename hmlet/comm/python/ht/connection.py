@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from http.cookiejar import DefaultCookiePolicy
 from typing import TypeAlias
@@ -229,7 +229,7 @@ class Connection:
                 call.url,
                 params=dict(call.query),
                 headers=_headers(call),
-                data=call.body,
+                data=None if call.body is None else _Pieces(call.body),
                 json=call.json,
                 auth=_Bearer(access),
                 timeout=(self._connect_s, self._read_s + call.wait_s),
@@ -282,6 +282,19 @@ class _Bearer(requests.auth.AuthBase):
         if self._access is not None:
             request.headers["Authorization"] = f"Bearer {self._access}"
         return request
+
+
+class _Pieces:
+    """A body that is sent in pieces of its own size: what can be read, urllib3 reads by 16 KB."""
+
+    def __init__(self, body: Body) -> None:
+        self._body = body
+
+    def __len__(self) -> int:
+        return len(self._body)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._body)
 
 
 def _new_session(transport: BaseAdapter | None) -> requests.Session:

@@ -214,7 +214,7 @@ def test_create_tells_its_progress(api: Api, client: PhotosApiClient, photo_json
     api.script(api.answer(photo_json(), status=201))
     calls: list[tuple[int, int]] = []
     client.photos.create(
-        Photo(name="Sunrise", image=bytes(100_000)), progress=lambda sent, total: calls.append((sent, total))
+        Photo(name="Sunrise", image=bytes(300_000)), progress=lambda sent, total: calls.append((sent, total))
     )
     total = int(api.received[0].headers["Content-Length"])
     assert calls[-1] == (total, total)

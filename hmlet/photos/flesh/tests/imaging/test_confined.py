@@ -71,11 +71,13 @@ def test_heic_is_read_in_the_child() -> None:
     assert [(picture.format, picture.width) for picture in pictures] == [("JPEG", 64), ("WEBP", 64), ("JPEG", 32)]
 
 
-def test_the_waiting_child_is_used_and_another_waits_afterwards() -> None:
+def test_the_waiting_child_is_used_and_another_waits_after_the_next_standing_by() -> None:
     stand_by()
     first = confined._standby
     made(encoded())
-    assert confined._spent == [first]
+    assert (confined._spent, confined._standby) == ([first], None)
+    stand_by()
+    assert confined._spent == []
     assert confined._standby not in {None, first}
 
 
