@@ -39,6 +39,7 @@ def test_a_photo_comes_in_four_sizes_and_two_formats_which_go_with_it(photos_api
     for (size, name), url in urls.items():
         answer = requests.get(url, timeout=TIMEOUT_S)
         assert (answer.status_code, answer.headers["Content-Type"]) == (200, f"image/{name}")
+        assert answer.headers["Cache-Control"] == "private, max-age=3600, immutable"
         with Image.open(io.BytesIO(answer.content)) as rendition:
             assert (rendition.format, rendition.size) == (name.upper(), SIZES[size])
     photos_api_client.photos.delete(photo)

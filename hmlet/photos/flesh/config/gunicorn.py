@@ -35,7 +35,7 @@ _LARGE_BYTES = 1024 * 1024
 _TRIM_EVERY_S = 5.0
 _MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 - the folder for that
 
-_trimmed = 0.0
+_trimmed, _to_trim = 0.0, False
 
 # A mistake in them ends the master here. When it ends a worker, gunicorn starts another one, for ever.
 settings = importlib.import_module("config.settings")
@@ -97,8 +97,10 @@ def post_request(worker: Any, request: Any, environ: dict[str, Any], answer: Any
     """Called by gunicorn when an answer has been sent. What uploads took goes back to the system: small neighbours
     would hold it, and web would grow by the uploads that its threads have seen. Not after each, for the next one has to
     get its memory page by page, which takes as long as parsing it."""
-    global _trimmed
+    global _trimmed, _to_trim
     length = environ.get("CONTENT_LENGTH") or "0"
-    if _GLIBC and length.isdecimal() and int(length) > _LARGE_BYTES and time.monotonic() - _trimmed > _TRIM_EVERY_S:
-        _trimmed = time.monotonic()
+    _to_trim = _to_trim or (_GLIBC and length.isdecimal() and int(length) > _LARGE_BYTES)
+    # Or after a later one, whatever that was: probes come all the time.
+    if _to_trim and time.monotonic() - _trimmed > _TRIM_EVERY_S:
+        _trimmed, _to_trim = time.monotonic(), False
         _LIBC.malloc_trim(0)

@@ -313,6 +313,8 @@ LOGGING = {
         "celery.worker.strategy": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},
         "botocore": {"level": "WARNING"},
+        # A warning for each retry, with the object's key in it; what fails for good is told by whoever asked.
+        "urllib3": {"level": "ERROR"},
         "PIL": {"level": "WARNING"},
     },
 }

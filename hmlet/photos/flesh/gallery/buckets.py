@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 URL_WINDOW = timedelta(minutes=15)
 URL_LIFE = timedelta(hours=1)
+CACHE_CONTROL = f"private, max-age={int(URL_LIFE.total_seconds())}, immutable"
 _NO_KEY = "never-written"
 
 
@@ -104,7 +105,7 @@ def window_start(now: datetime) -> datetime:
 
 
 class PrivateBucket(S3Storage):  # type: ignore[misc]
-    """django-storages' S3 with one client for all threads, and one request where it makes three."""
+    """django-storages' S3 with clients that all threads share, and one request where it makes three."""
 
     public_endpoint_url: str | None
     encryption: str
@@ -304,9 +305,10 @@ class ThumbnailsBucket(PrivateBucket):
     def signed_url(self, key: str, content_type: str, *, save_as: str | None = None) -> str:
         """A URL under which anyone may get the object for up to an hour. Computed here, without asking the server.
 
-        The type is signed along, because not every S3 server remembers it; so is the name that a browser saves it as.
+        The type is signed along, because not every S3 server remembers it; so is the name that a browser saves it as,
+        and that a browser may keep it: without being told it would ask for the same object on each page.
         """
-        params = {"response-content-type": content_type}
+        params = {"response-cache-control": CACHE_CONTROL, "response-content-type": content_type}
         if save_as:
             params["response-content-disposition"] = content_disposition_header(True, save_as) or "attachment"
         return self._signer_now().signed(key, params)

@@ -58,7 +58,7 @@ def upload_inspect(*, file: "File[bytes]", sha256: str | None = None) -> Upload:
     size = file.size
     if size > settings.PHOTO_MAX_BYTES:
         raise ImageBytesLimit(settings.PHOTO_MAX_BYTES)
-    # Pillow and boto3 take the plain file inside Django's wrapper, where reading costs no Python call per chunk.
+    # Pillow and urllib3 take the plain file inside Django's wrapper, where reading costs no Python call per chunk.
     inner: Any = file.file if file.file is not None else file
     try:
         header = header_read(inner)

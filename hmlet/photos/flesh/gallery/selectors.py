@@ -104,9 +104,9 @@ def photo_state(*, photo_id: uuid.UUID) -> str | None:
 def photo_view_now(photo: Photo, *, viewer: Viewer) -> PhotoView:
     """What ``viewer`` sees of a photo that was read a moment ago, with what workers write of it read again: one small
     query, where photo_get has two large ones. Raises NotFound."""
-    renditions = list(Rendition.objects.filter(original_id=photo.original_id).select_related("original"))
+    # By way of the photo, which may have another image by now, or be gone before its original is.
+    renditions = list(Rendition.objects.filter(original__photos=photo.pk).select_related("original"))
     if not renditions:
-        # There are none yet, or will be none; or its image was replaced meanwhile, or it was deleted.
         return photo_view(photo_get(viewer=viewer, photo_id=photo.pk), viewer=viewer)
     photo.original = renditions[0].original
     return _view(photo, renditions, viewer=viewer)

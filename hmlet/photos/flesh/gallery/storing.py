@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import IO
 
 from gallery.buckets import Bucket
+from gallery.objects import CONNECTIONS_MAX
 
-_STORERS = ThreadPoolExecutor(max_workers=32, thread_name_prefix="storing")  # as many as there are connections
+_STORERS = ThreadPoolExecutor(max_workers=CONNECTIONS_MAX, thread_name_prefix="storing")
 
 
 class Storing:

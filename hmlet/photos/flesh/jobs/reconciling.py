@@ -29,12 +29,14 @@ def jobs_reconcile(*, limit: int = 500) -> tuple[int, int]:
     taken_back = sum(_take_back(job) for job in expired)
     due = list(OutboxEntry.objects.filter(due__lte=now, job__state=Job.State.QUEUED).order_by("due")[:limit])
     missing = max(0, len(due) - queue_length()) if due else 0
+    published = _publish_all(due[:missing])
     _forget_kept(now)
-    return taken_back, _publish_all(due[:missing])
+    return taken_back, published
 
 
 def _forget_kept(now: datetime) -> None:
-    """Delete entries of jobs that have ended. Not one of a job that is tried again meanwhile: it is due later then."""
+    """Delete entries of jobs that have ended. Not one of a job that is tried again meanwhile: it is due later then, by
+    more than clocks differ."""
     over = OutboxEntry.objects.filter(due__lte=now).exclude(job__state__in=(Job.State.QUEUED, Job.State.RUNNING))
     keys = list(over.values_list("pk", flat=True)[:FORGOTTEN_AT_ONCE])
     OutboxEntry.objects.filter(pk__in=keys, due__lte=now).delete()
@@ -55,7 +57,7 @@ def _publish_all(entries: Iterable[OutboxEntry]) -> int:
         except Exception as error:  # noqa: BLE001 - the queue is away; the entries stay for the next round
             log.warning("the queue does not take jobs: %s", error)
             break
-        # A worker may have ended the job by now: then there is no entry left to move on.
+        # A worker may have ended the job by now: then the entry is kept for as much longer.
         due = timezone.now() + REPUBLISH_AFTER
         OutboxEntry.objects.filter(pk=entry.pk).update(publications=F("publications") + 1, due=due)
         published += 1

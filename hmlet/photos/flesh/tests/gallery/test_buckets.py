@@ -43,6 +43,7 @@ def test_a_signed_url_gives_the_object_with_its_type(thumbnails: ThumbnailsBucke
     thumbnails.write("aa/b c.jpg", BytesIO(b"hello"), "image/jpeg")
     response = urllib3.request("GET", thumbnails.signed_url("aa/b c.jpg", "image/jpeg"), retries=False, timeout=30)
     assert (response.data, response.headers["Content-Type"]) == (b"hello", "image/jpeg")
+    assert response.headers["Cache-Control"] == "private, max-age=3600, immutable"
 
 
 def test_nobody_reads_without_a_signature_or_with_a_tampered_or_expired_one(

@@ -541,10 +541,18 @@ def test_prefer_wait_is_applied_and_ends_with_the_thumbnail(
     assert len(pauses) == 1
 
 
+@pytest.mark.parametrize("made", [False, True])
 def test_a_photo_that_is_deleted_while_its_poster_waits_is_not_there(
-    post: Any, monkeypatch: pytest.MonkeyPatch
+    post: Any, monkeypatch: pytest.MonkeyPatch, work_off: Any, made: bool
 ) -> None:
-    monkeypatch.setattr("jobs.news.time.sleep", lambda _: Photo.objects.all().delete())
+    """Though its original is, for as long as the job that deletes it takes."""
+
+    def sleep(_: float) -> None:
+        if made:
+            work_off()
+        Photo.objects.all().delete()
+
+    monkeypatch.setattr("jobs.news.time.sleep", sleep)
     response = post(headers={"Prefer": "wait=10"})
     assert (response.status_code, response.json()["code"]) == (404, "not_found")
 
