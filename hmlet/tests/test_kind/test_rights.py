@@ -267,6 +267,7 @@ _FLESH = """
 import io, json, sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from botocore.exceptions import ClientError
 from django.conf import settings
 settings.configure()
 from gallery.buckets import OriginalsBucket
@@ -280,7 +281,7 @@ def outcome(action):
     try:
         return action()
     except Exception as error:
-        return type(error).__name__
+        return error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
 
 web, worker, sweeper = (bucket(name) for name in ("web", "worker", "sweeper"))
 tomorrow = datetime.now(UTC) + timedelta(days=1)
