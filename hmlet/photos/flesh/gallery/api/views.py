@@ -143,8 +143,8 @@ class PhotoViewSet(BoundedBody, GenericViewSet[Photo]):
             photo_await(photo, timeout_s=wait, state=selectors.photo_state)
             headers["Preference-Applied"] = f"wait={wait}"
             body = PhotoSerializer(selectors.photo_view_now(photo, viewer=owner)).data
-        if claim and wait is not None:
-            key_amend(claim, headers=headers, body=body)
+            if claim:
+                key_amend(claim, headers=headers, body=body)
         return Response(body, status=status.HTTP_201_CREATED, headers=headers)
 
     def _completion(self, claim: Claim | None) -> services.Along | None:
