@@ -16,12 +16,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
-from pl import proc, secrets
+from pl import secrets
 from pl.cluster import identity, kind_config, kind_record
 from pl.cluster.api import Api
 from pl.cluster.engine import Container, Engine, name_of, published_ports, runs
 from pl.cluster.kind_config import KindConfig
 from pl.cluster.kind_network import KindNetwork
+from pl.cluster.kind_program import KindProgram, boots_still, last_words
 from pl.cluster.kind_record import KindRecord
 from pl.cluster.local_registry import LocalRegistry
 from pl.cluster.readiness import moment, why_not_ready
@@ -33,7 +34,6 @@ from pl.errors import (
     ApiRefused,
     ClusterAway,
     CommandFailed,
-    CommandTimedOut,
     Interrupted,
     KubeconfigInvalid,
     PortTaken,
@@ -46,9 +46,8 @@ from pl.ports import choose_ports, holder_of, is_free
 from pl.steps import Progress, Step, run_steps
 
 _CLUSTER_LABEL = "io.x-k8s.kind.cluster"
-_NETWORK_VARIABLE = "KIND_EXPERIMENTAL_DOCKER_NETWORK"
 _READY_WITHIN_S = 300.0
-_CREATE_TIMEOUT_S = 900.0
+_TRIES = 3
 _POLL_S = 0.25
 _PORT_WORDS = ("port is already allocated", "address already in use", "ports are not available")
 
@@ -262,7 +261,7 @@ class KindCluster:
 
     # -- making and starting
 
-    def _make(self, kind: Path, left: Sequence[Container], config: KindConfig) -> str:
+    def _make(self, kind: KindProgram, left: Sequence[Container], config: KindConfig) -> str:
         """Make the cluster, after what is left of one that was not made to its end."""
         kind_record.write(self.state.record, KindRecord(phase="making"))
         self._remove_nodes(left)
@@ -271,57 +270,35 @@ class KindCluster:
         self._must_be_free(config.host_ports, self.env.kind_config.name)
         written = self.state.folder / "kind.yaml"
         write_whole(written, config.text)
-        result = self._kind(
-            kind,
-            *("create", "cluster", "--name", self.env.cluster, "--image", self.env.node_image),
-            *("--config", str(written), "--kubeconfig", str(self.state.kubeconfig)),
-        )
-        if result.status != 0:
-            self._explain(result, config)
+        self._create(kind, written, config)
         self._wait_ready()
         nodes = tuple(name_of(node) for node in self._nodes())
         kind_record.write(self.state.record, KindRecord(phase="made", made_of=self._made_of(config), nodes=nodes))
         return self.env.cluster
 
-    def _program(self) -> Path:
+    def _create(self, kind: KindProgram, written: Path, config: KindConfig) -> None:
+        """Raises PortTaken where that was it, else CommandFailed. Leaves no half of a node."""
+        for tries_left in reversed(range(_TRIES)):
+            result = kind.create(written, self.env.node_image)
+            if result.status == 0:
+                return
+            nodes = self._nodes()
+            slow, words = boots_still(result, nodes), last_words(self._engine, nodes, lines=4)
+            kind.add_to_log(last_words(self._engine, nodes, lines=1000))
+            self._remove_nodes(nodes)
+            said = result.stderr.lower()
+            if any(phrase in said for phrase in _PORT_WORDS):
+                self._must_be_free(config.host_ports, self.env.kind_config.name)
+            if not (slow and tries_left):
+                hint = f"less {kind.log}; pl.doctor looks at the machine"
+                raise CommandFailed(["kind create cluster"], result.status, f"{result.stderr}\n{words}", hint=hint)
+            self._say("a node did not boot in the 30 s that kind waits for it: once more")
+
+    def _program(self) -> KindProgram:
         # Its module takes longer to import than it takes to find a cluster in order.
         from pl.tools.install import program
 
-        return program(self.env.checkout, "kind")
-
-    def _kind(self, kind: Path, *argv: str) -> proc.Result:
-        """Run kind to its end. It dies with this process: nobody else makes anything while the next one cleans up."""
-        env = {**os.environ, _NETWORK_VARIABLE: self.env.cluster, "KUBECONFIG": str(self.state.kubeconfig)}
-        running = proc.start_tied([kind, *argv], env=env)
-        try:
-            result = self._waited_for(running)
-        except BaseException:
-            running.kill()
-            raise
-        write_whole(self.state.log / "kind.log", f"{result.stdout}{result.stderr}")
-        return result
-
-    def _waited_for(self, running: proc.Running) -> proc.Result:
-        """Raises Interrupted, CommandTimedOut."""
-        deadline = time.monotonic() + _CREATE_TIMEOUT_S
-        while (result := running.wait(_POLL_S)) is None:
-            if self._interrupted.is_set():
-                raise Interrupted("kind was interrupted")
-            if time.monotonic() > deadline:
-                raise CommandTimedOut(["kind"], _CREATE_TIMEOUT_S)
-        return result
-
-    def _explain(self, result: proc.Result, config: KindConfig) -> None:
-        """Raises PortTaken where that was it, else CommandFailed."""
-        said = result.stderr.lower()
-        if any(words in said for words in _PORT_WORDS):
-            self._must_be_free(config.host_ports, self.env.kind_config.name)
-        raise CommandFailed(
-            ["kind create cluster"],
-            result.status,
-            result.stderr,
-            hint=f"less {self.state.log / 'kind.log'}",
-        )
+        return KindProgram(program(self.env.checkout, "kind"), self.env.cluster, self.state, self._interrupted)
 
     def _start(self, nodes: Sequence[Container]) -> str:
         for node in nodes:
@@ -394,12 +371,7 @@ class KindCluster:
             Api.of(self.state.kubeconfig)
             return
         self.state.kubeconfig.unlink(missing_ok=True)
-        result = self._kind(
-            self._program(),
-            *("export", "kubeconfig", "--name", self.env.cluster, "--kubeconfig", str(self.state.kubeconfig)),
-        )
-        if result.status != 0:
-            raise CommandFailed(["kind export kubeconfig"], result.status, result.stderr)
+        self._program().export_kubeconfig()
 
     # -- removing
 

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from clusters import PROJECT, Clusters, Kind, Quiet, eventually
@@ -276,3 +277,29 @@ def test_a_cluster_that_the_state_knows_nothing_of_is_not_touched(kind_cluster: 
     finally:
         record.write_bytes(kept)
     assert not clusters.of("local").bootstrap(Quiet())
+
+
+def test_a_node_that_boots_slowly_is_tried_again(clusters: Clusters) -> None:
+    """Paused for longer than the 30 s that kind waits for it."""
+    with clusters.destroyed_after("test") as cluster, ThreadPoolExecutor(1) as pool:
+        said: list[str] = []
+        bootstrap = pool.submit(clusters.of("test", said).bootstrap, Quiet())
+        assert eventually(lambda: _is_another(node_of(cluster), ""))
+        slow = identity_of(node_of(cluster))
+        docker("pause", slow)
+        assert bootstrap.result()
+        assert any("once more" in text for text in said)
+        assert identity_of(node_of(cluster)) != slow
+        assert cluster.connect()
+
+
+def test_a_node_that_ends_while_it_boots_is_told_of_with_its_last_words_and_removed(clusters: Clusters) -> None:
+    with clusters.destroyed_after("test") as cluster, ThreadPoolExecutor(1) as pool:
+        bootstrap = pool.submit(clusters.of("test").bootstrap, Quiet())
+        assert eventually(lambda: _is_another(node_of(cluster), ""))
+        docker("kill", node_of(cluster))
+        with pytest.raises(StepsFailed, match="had ended with status 137") as caught:
+            bootstrap.result()
+        assert "could not find a log line" in str(caught.value)
+        assert "the last of" in (cluster.state.log / "kind.log").read_text()
+        assert not docker("ps", "-aq", "--filter", f"name=^{node_of(cluster)}$")
