@@ -65,7 +65,8 @@ class Photo(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="photos")
-    original = models.ForeignKey(Original, models.CASCADE, related_name="photos")
+    # Its index is one of those below.
+    original = models.ForeignKey(Original, models.CASCADE, related_name="photos", db_index=False)
     name = models.CharField(max_length=150)
     caption = models.TextField(max_length=2000, blank=True)
     draft = models.BooleanField(default=False)
@@ -87,6 +88,8 @@ class Photo(models.Model):
             # what pages ask for (ops.pages), or PostgreSQL does not see that the index will do.
             models.Index(fields=["publish_date", "id"], name="photo_dated", condition=Q(publish_date__isnull=False)),
             models.Index(fields=["owner", "publish_date", "id"], name="photo_of_owner"),
+            # Whose first entry is the earliest photo of an original, however many there are.
+            models.Index(fields=["original", "created", "id"], name="photo_of_original"),
         )
 
     def __str__(self) -> str:

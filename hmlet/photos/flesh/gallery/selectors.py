@@ -7,7 +7,8 @@ from datetime import datetime
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import NullIf
 from imaging.encode import JPEG, WEBP
 from ops.errors import Forbidden
 
@@ -63,15 +64,14 @@ def photos_with_images(photos: QuerySet[Photo]) -> QuerySet[Photo]:
     return (
         photos.select_related("owner", "original")
         .prefetch_related("original__renditions")
-        .annotate(duplicate_of=Subquery(_earlier_of_the_same_bytes()))
+        .annotate(duplicate_of=NullIf(Subquery(_earliest_of_the_same_bytes()), F("pk")))
     )
 
 
-def _earlier_of_the_same_bytes() -> QuerySet[Photo, uuid.UUID]:
-    """Any earlier one, unordered: the first that the index of originals leads to ends the search."""
-    earlier = Q(created__lt=OuterRef("created")) | Q(created=OuterRef("created"), pk__lt=OuterRef("pk"))
-    same = Photo.objects.filter(earlier, original_id=OuterRef("original_id"))
-    return same.order_by().values_list("pk", flat=True)[:1]
+def _earliest_of_the_same_bytes() -> QuerySet[Photo, uuid.UUID]:
+    """Itself, perhaps: a condition that excludes it would be looked at for each of the photos of these bytes."""
+    same = Photo.objects.filter(original_id=OuterRef("original_id"))
+    return same.order_by("created", "pk").values_list("pk", flat=True)[:1]
 
 
 def photos_visible(*, viewer: Viewer) -> QuerySet[Photo]:

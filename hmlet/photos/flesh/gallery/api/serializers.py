@@ -54,7 +54,9 @@ class PhotoSerializer(serializers.Serializer[Any]):
     failure = FailureSerializer(read_only=True, allow_null=True, help_text="Why there is no thumbnail; for the owner.")
     tags = serializers.ListField(child=serializers.CharField(), read_only=True, help_text="The #tags of the caption.")
     duplicate_of = serializers.UUIDField(
-        read_only=True, allow_null=True, help_text="An earlier photo of the same bytes; for the owner."
+        read_only=True,
+        allow_null=True,
+        help_text="The owner's first photo of the same bytes, where this is another one; for the owner.",
     )
 
     def to_representation(self, instance: PhotoView) -> dict[str, Any]:
