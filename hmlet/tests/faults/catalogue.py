@@ -12,22 +12,22 @@ from hmlet.tests.faults.scene import Check
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """``run`` is called while people upload, and leaves the stage able to go on by itself; ``in_cluster`` likewise on a
-    KIND stage, where the fault can be had there.
+    """``run`` is called while people upload, and leaves the host stage able to go on by itself; ``in_cluster`` likewise
+    on a KIND stage. One of them may be missing, where the fault cannot be had.
 
     ``left_out`` says why it cannot be tried on this machine, if so. ``quick``: it takes seconds, and comes out the same
     each time, so that it is a test as well.
     """
 
     name: str
-    run: Callable[[HostScene], Check | None]
+    run: Callable[[HostScene], Check | None] | None = None
     in_cluster: Callable[[ClusterScene], Check | None] | None = None
     left_out: Callable[[], str] = lambda: ""
     quick: bool = False
 
 
 def all_faults() -> tuple[Fault, ...]:
-    from hmlet.tests.faults import backup, kills, messages, roll_out, storage
+    from hmlet.tests.faults import backup, crowd, kills, messages, roll_out, storage
 
     # The backup first: what is restored later takes the longer, the more the others posted.
-    return (*backup.FAULTS, *kills.FAULTS, *storage.FAULTS, *messages.FAULTS, *roll_out.FAULTS)
+    return (*backup.FAULTS, *kills.FAULTS, *storage.FAULTS, *messages.FAULTS, *roll_out.FAULTS, *crowd.FAULTS)

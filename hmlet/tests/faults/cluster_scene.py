@@ -21,6 +21,7 @@ COMPONENTS = frozenset({"web", "worker", "beat", "queue", "database", "storage"}
 """What the chart calls the parts of the platform: a label of their pods."""
 _MOVED_WITHIN_S = 180.0
 _COUNTED = re.compile(r"(\d+) missing, (\d+) mismatched, (\d+) orphaned")
+_HELD = re.compile(r"^Pss: +(\d+) kB$", re.MULTILINE)
 _ASKED = """
 import json, sys
 from django.db import connection
@@ -55,6 +56,12 @@ class ClusterScene(Scene):
             for container in pod["status"]["containerStatuses"]:
                 _, _, name = container["containerID"].partition("://")
                 _on(node, "ctr", "--namespace", "k8s.io", "tasks", "kill", "--signal", "SIGKILL", "--all", name)
+
+    def memory_mb(self, component: str) -> float:
+        """What the processes of its largest pod hold; what they share is counted once."""
+        asked = ("--", "sh", "-c", "cat /proc/[0-9]*/smaps_rollup 2> /dev/null || true")
+        said = [self.place.kubectl("exec", pod, *asked) for pod in self.place.pods(component)]
+        return max(sum(map(int, _HELD.findall(each))) for each in said) / 1024
 
     def queue_flushed(self) -> bool:
         try:

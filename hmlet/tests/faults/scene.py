@@ -38,21 +38,24 @@ class Counts:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a fault left. ``wrong`` holds a sentence for each promise that was broken."""
+    """What a fault left. ``wrong`` holds a sentence for each promise that was broken, ``told`` what is worth knowing
+    besides."""
 
     accepted: int
     refused: int
     with_thumbnail: int
     counts: Counts
     wrong: tuple[str, ...]
+    told: tuple[str, ...]
 
 
 @dataclass(kw_only=True)
 class Scene(ABC):
-    """One fault's turn on a stage. ``expect`` collects what the fault itself finds wrong."""
+    """One fault's turn on a stage. ``expect`` collects what the fault itself finds wrong, ``told`` what it measured."""
 
     record: Record = field(default_factory=Record)
     wrong: list[str] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
 
     # -- the stage
 
@@ -144,6 +147,7 @@ class Scene(ABC):
             with_thumbnail=with_thumbnail,
             counts=before,
             wrong=tuple(self.wrong),
+            told=tuple(self.told),
         )
 
     def _with_thumbnail(self, uploads: Sequence[Upload]) -> int:

@@ -7,7 +7,7 @@ import io
 import random
 from dataclasses import dataclass, field
 
-from ht.api_clients.photos import Photo, PhotosApiClient
+from ht.api_clients.photos import Photo, PhotosApiClient, Progress
 from ht.errors import HtError
 from PIL import Image
 
@@ -64,18 +64,23 @@ class Uploading(Background):
                 while not self.over.wait(PAUSE_S):
                     turn += 1
                     name = f"{self._label}client {number} upload {turn}"
-                    self._note(client, name, distinct(self._images[(number + turn) % len(self._images)], name))
+                    image = distinct(self._images[(number + turn) % len(self._images)], name)
+                    upload(client, self.record, name, image)
         except BaseException as error:  # noqa: BLE001 - told to the test, in whose thread it means something
             self.record.broken.append(error)
 
-    def _note(self, client: PhotosApiClient, name: str, image: bytes) -> None:
-        try:
-            photo = client.photos.create(Photo(name=name, draft=len(name) % 2 == 0, image=image))
-        except HtError as error:
-            self.record.failures.append(error)
-        else:
-            digest = hashlib.sha256(image).hexdigest()
-            self.record.uploads.append(Upload(photo_id=str(photo.id), name=name, sha256=digest, bytes=len(image)))
+
+def upload(
+    client: PhotosApiClient, record: Record, name: str, image: bytes, *, progress: Progress | None = None
+) -> None:
+    """Post a photo, and note what became of it."""
+    try:
+        photo = client.photos.create(Photo(name=name, draft=len(name) % 2 == 0, image=image), progress=progress)
+    except HtError as error:
+        record.failures.append(error)
+    else:
+        digest = hashlib.sha256(image).hexdigest()
+        record.uploads.append(Upload(photo_id=str(photo.id), name=name, sha256=digest, bytes=len(image)))
 
 
 def _images() -> list[bytes]:

@@ -14,6 +14,7 @@ from hmlet.tests.test_host.place import Place
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("fault", [fault for fault in all_faults() if fault.quick], ids=lambda fault: fault.name)
 def test_what_was_accepted_survives(place: Place, fault: Fault) -> None:
+    assert fault.run is not None
     outcome = tried(HostScene(place=place), fault.name, fault.run)
     assert outcome.wrong == ()
     assert outcome.with_thumbnail == outcome.accepted > 0
