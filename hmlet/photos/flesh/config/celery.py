@@ -11,6 +11,7 @@ from celery.signals import (
     celeryd_init,
     heartbeat_sent,
     setup_logging,
+    task_failure,
     task_postrun,
     task_prerun,
     worker_process_init,
@@ -37,6 +38,14 @@ def connections_refresh(**_: Any) -> None:
     from django.db import close_old_connections
 
     close_old_connections()
+
+
+@task_failure.connect
+def connections_judge(exception: BaseException | None = None, **_: Any) -> None:
+    """Let go of one whose server takes no writes; it would be there for the next task, and still work."""
+    from ops.outages import outage_of
+
+    outage_of(exception)
 
 
 @celeryd_init.connect

@@ -2,19 +2,32 @@
 
 import logging
 
-from django.db import InterfaceError, OperationalError, close_old_connections, connection
+from django.db import InterfaceError, InternalError, OperationalError, close_old_connections, connection
 
 from ops.errors import DatabaseUnavailable
 
+_READ_ONLY = "25006"
+"""PostgreSQL's ``read_only_sql_transaction``."""
 log = logging.getLogger(__name__)
 
 
 def outage_of(error: BaseException | None) -> DatabaseUnavailable | None:
-    """What a caller is told where the server was stopped, refuses, or gave up; None for any other error."""
-    if not isinstance(error, OperationalError | InterfaceError):
+    """What a caller is told where the server was stopped, refuses, gave up or takes no writes; None for others.
+
+    A server that takes none is one that another has replaced, or whose disk is full. Our connection to it works, and
+    would be kept: it is let go, so that the next question goes to whoever has its name by then.
+    """
+    if _is_read_only(error):
+        if not connection.in_atomic_block:
+            connection.close()
+    elif not isinstance(error, OperationalError | InterfaceError):
         return None
-    log.warning("the database does not answer: %s", error)
+    log.warning("the database does not answer, or takes no writes: %s", error)
     return DatabaseUnavailable()
+
+
+def _is_read_only(error: BaseException | None) -> bool:
+    return isinstance(error, InternalError) and getattr(error.__cause__, "pgcode", None) == _READ_ONLY
 
 
 def connection_renew() -> None:

@@ -12,6 +12,8 @@ from django.db import InterfaceError, OperationalError, ProgrammingError, connec
 from django.test import Client
 from gallery import services
 from gallery.models import Photo
+from jobs.models import Job
+from jobs.tasks import run
 from rest_framework.test import APIClient
 
 PHOTOS = "/api/v1/photos/"
@@ -144,6 +146,31 @@ def test_a_real_server_that_ends_the_connection_in_the_middle(
     connection.close_if_unusable_or_obsolete()
     assert not Photo.objects.exists()
     assert post(name="Dawn").status_code == 201
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.postgresql
+def test_a_real_server_that_takes_no_writes_is_read_and_then_asked_for_anew(post: Post, api: APIClient) -> None:
+    """As one that was replaced, or whose disk is full."""
+    assert post(name="Dawn").status_code == 201
+    with connection.cursor() as cursor:
+        cursor.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+    assert len(api.get(PHOTOS).json()["results"]) == 1
+    told(post(name="Dusk"))
+    # By a connection of its own: that one is gone.
+    assert post(name="Dusk").status_code == 201
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.postgresql
+def test_a_worker_asks_for_it_anew_too(post: Post) -> None:
+    post(name="Dawn")
+    job = Job.objects.get().pk
+    with connection.cursor() as cursor:
+        cursor.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+    assert run.apply(args=(str(job),)).failed()
+    assert run.apply(args=(str(job),)).successful()
+    assert Job.objects.get(pk=job).state == Job.State.DONE
 
 
 def test_each_operation_tells_of_it(client: Client) -> None:
