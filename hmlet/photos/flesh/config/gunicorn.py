@@ -73,8 +73,9 @@ if settings.LOG_FORMAT == "json":
 def on_starting(server: Any) -> None:
     """Called by gunicorn once, before the first worker."""
     if _GLIBC:
-        # By itself it keeps a pool for each thread.
-        _LIBC.mallopt(_M_ARENA_MAX, 2)
+        # By itself it keeps a pool for each thread. What imports left goes back before it is shared.
+        _LIBC.mallopt(_M_ARENA_MAX, 1)
+        _LIBC.malloc_trim(0)
     metrics.folder_begin()
 
 
