@@ -30,7 +30,8 @@ class HostEnv(HmletEnv):
 
     web_processes: int = 2
     web_threads: int = 8
-    worker_processes: int = 2
+    worker_processes: int = 3
+    jobs_background_at_once = 2
 
     @functools.cached_property
     def storage_url(self) -> str:

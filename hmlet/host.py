@@ -21,6 +21,8 @@ from hmlet.env_host import HostEnv
 
 _DATABASE = "hmlet"
 _USER = "hmlet"
+_HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+"""As in the worker's image: each image is decoded by a process of its own, which asks for its memory anew."""
 
 
 def platform(env: HostEnv) -> Platform:
@@ -67,7 +69,7 @@ def platform(env: HostEnv) -> Platform:
                     "worker", "--concurrency", str(env.worker_processes), "--without-gossip", "--without-mingle"
                 ),
                 cwd=flesh,
-                env=settings,
+                env=settings | _HUGE_PAGES,
                 needs=("check", "migrations", "buckets", "redis"),
                 code=work_code,
                 check_ready=lambda: _listens(env.redis_port, env.redis_password),

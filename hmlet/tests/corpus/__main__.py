@@ -36,7 +36,9 @@ CHILD_BYTES_MAX = 1024 * 1024 * 1024
 """What imaging.sandbox gives a child, beside what it has of its parent."""
 SAMPLED_EVERY_S = 0.05
 ENDED_WITHIN_S = 600.0
-OUR_FAULT = frozenset({"internal", "timeout", "worker_lost", "storage_unavailable", "image_decoder_died"})
+OUR_FAULT = frozenset(
+    {"internal", "timeout", "worker_lost", "storage_unavailable", "image_decoder_died", "image_decoder_late"}
+)
 
 
 @dataclass

@@ -70,6 +70,14 @@ class DecoderDied(ImageError):
     retryable = True
 
 
+class DecoderLate(ImageError):
+    """The child had no answer in time, and not for want of work: what it may compute is limited by itself."""
+
+    code = "image_decoder_late"
+    message = "The image was not decoded in time: the machine had too much else to do. Try again later."
+    retryable = True
+
+
 ERRORS: dict[str, type[ImageError]] = {
     error.code: error
     for error in (
@@ -81,5 +89,6 @@ ERRORS: dict[str, type[ImageError]] = {
         ImageTooHeavy,
         ImageSizesDiffer,
         DecoderDied,
+        DecoderLate,
     )
 }

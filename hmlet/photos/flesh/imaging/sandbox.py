@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, NoReturn
 
 from imaging.arriving import Arrival, ArrivingReader, receive
-from imaging.errors import ERRORS, DecoderDied, ImageError, ImageTooHeavy, ImageTruncated
+from imaging.errors import ERRORS, DecoderDied, DecoderLate, ImageError, ImageTooHeavy, ImageTruncated
 
 Work = Callable[[BinaryIO, bytes], bytes]
 """From the file and the order that came with it to the answer."""
@@ -56,7 +56,7 @@ class Sandbox:
 
     def run(self) -> bytes:
         """What the work returns. Raises the ImageError that it raised, ImageTooHeavy when it hit a limit, DecoderDied
-        when the child died of anything else.
+        when the child died of anything else, DecoderLate when it did not come to its end.
 
         Close the sandbox afterwards, when there is time.
         """
@@ -64,6 +64,8 @@ class Sandbox:
         try:
             return _understood(_read_answer(self._answer, deadline=time.monotonic() + self._deadline_s))
         except TimeoutError:
+            raise DecoderLate from None
+        except OverflowError:
             raise ImageTooHeavy from None
         except EOFError:
             raise self._cause_of_death() from None
@@ -287,7 +289,8 @@ def _mapped_bytes() -> int | None:
 
 
 def _read_answer(reading: int, *, deadline: float) -> bytes:
-    """Raises EOFError when the other end closes before it is complete, TimeoutError when late or too long."""
+    """Raises EOFError when the other end closes before it is complete, TimeoutError when late, OverflowError when
+    too long."""
     answer = bytearray()
     while (left := deadline - time.monotonic()) > 0:
         ready, _, _ = select.select([reading], [], [], left)
@@ -301,7 +304,7 @@ def _read_answer(reading: int, *, deadline: float) -> bytes:
             continue
         (length,) = _LENGTH.unpack_from(answer)
         if length > _ANSWER_MAX:
-            break
+            raise OverflowError
         if len(answer) >= _LENGTH.size + length:
             return bytes(answer[_LENGTH.size :])
     raise TimeoutError

@@ -10,7 +10,7 @@ import pytest
 from imaging import confined
 from imaging.confined import renditions_confined, stand_by
 from imaging.errors import ImageTruncated, ImageUnreadable
-from imaging.renditions import Wanted, renditions_make
+from imaging.renditions import Pictures, Wanted, renditions_make
 
 from tests.images import encoded
 
@@ -38,6 +38,17 @@ def test_the_answer_is_what_would_have_been_made_here(patient: bool) -> None:
     content = encoded(600, 300)
     stand_by()
     assert made(content, patient=patient) == renditions_make(BytesIO(content), WANTED)
+
+
+def test_patient_work_runs_when_nobody_else_wants_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(*_: object) -> Pictures:
+        return Pictures(source_width=os.sched_getscheduler(0), source_height=1, pictures=())
+
+    monkeypatch.setattr(confined, "renditions_make", told)
+    content = encoded()
+    assert made(content).source_width == os.SCHED_OTHER
+    assert made(content, patient=True).source_width == os.SCHED_IDLE
+    assert made(content).source_width == os.SCHED_OTHER
 
 
 def test_one_image_after_the_other() -> None:

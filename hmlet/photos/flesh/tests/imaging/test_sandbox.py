@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pytest
-from imaging.errors import DecoderDied, ImageTooHeavy, ImageTruncated
+from imaging import sandbox as module
+from imaging.errors import DecoderDied, DecoderLate, ImageTooHeavy, ImageTruncated
 from imaging.sandbox import ForkServer, Limits, Work
 
 Serving = Callable[[Work], ForkServer]
@@ -17,13 +18,13 @@ Serving = Callable[[Work], ForkServer]
 
 def run(work: Work, content: bytes = b"", **limits: float) -> bytes:
     server = ForkServer(work, limits=Limits(**limits))  # type: ignore[arg-type]
-    sandbox = server.sandbox()
-    sandbox.source.begin(len(content))
-    sandbox.source.write(content)
+    child = server.sandbox()
+    child.source.begin(len(content))
+    child.source.write(content)
     try:
-        return sandbox.run()
+        return child.run()
     finally:
-        sandbox.close()
+        child.close()
         server.close()
 
 
@@ -123,8 +124,16 @@ def test_a_child_that_hangs_is_ended_at_the_deadline() -> None:
         signal.pause()
         return b""
 
-    with pytest.raises(ImageTooHeavy):
+    with pytest.raises(DecoderLate) as caught:
         run(hang, deadline_s=0.2)
+    assert caught.value.retryable
+
+
+def test_an_answer_that_is_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_ANSWER_MAX", 10)
+    assert run(lambda *_: bytes(9)) == bytes(9)
+    with pytest.raises(ImageTooHeavy):
+        run(lambda *_: bytes(10))
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
