@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from imaging.decode import heic_codec_load
-from imaging.errors import ERRORS, DecoderDied, ImageError, ImageTooLarge, ImageTruncated
+from imaging.errors import ERRORS, DecoderDied, DecoderLate, ImageError, ImageTooLarge, ImageTruncated
 from imaging.header import header_read, size_check
 from imaging.renditions import Pictures, Wanted, renditions_make
 from PIL import Image, ImageCms
@@ -261,4 +261,4 @@ def test_every_error_says_what_is_wrong_what_to_do_and_whether_a_retry_can_help(
     raised = error()
     assert raised.code.startswith("image_")
     assert raised.message.count(".") >= 2
-    assert raised.retryable is (error is DecoderDied)
+    assert raised.retryable is (error in {DecoderDied, DecoderLate})
