@@ -3,8 +3,8 @@
 
     hmlet/shell.py host -- python bench/throughput.py [PHOTOS]
 
-First the imaging code by itself, in as many processes as the stage's worker has: all renditions of each picture, from
-one decode. Then clients that are processes of this same machine post the same pictures; a ninth reads the list of
+First the imaging code by itself, in as many processes as there are processors: all renditions of each picture, from one
+decode. Then clients that are processes of this same machine post the same pictures; a ninth reads the list of
 photos every 50 ms, as it did before on the idle stage. At last four clients post a file as large as is allowed.
 
 Three bounds: renditions are made at 0.7 of the rate of the imaging code alone or faster; the list's slow answers (p99)
@@ -15,6 +15,7 @@ what was measured, and ends with 1 when one is missed. Rates and times mean some
 import concurrent.futures
 import io
 import multiprocessing
+import os
 import statistics
 import sys
 import time
@@ -98,7 +99,7 @@ def main() -> None:
 def _measured(env: HostEnv, stage: HostStage, accounts: list[Account], count: int) -> Measured:
     with concurrent.futures.ProcessPoolExecutor() as pool:
         pictures = list(pool.map(_picture, range(len(SIZES)), SIZES))
-    alone = _imaging_per_s(pictures, count, env.worker_processes)
+    alone = _imaging_per_s(pictures, count, len(os.sched_getaffinity(0)))
     reader = Reader(f"{env.api_url}photos/?page_size=20", access_token(env, accounts[0]))
     _upload(accounts[0], pictures, CLIENTS)
     _await_renditions(accounts[:1])

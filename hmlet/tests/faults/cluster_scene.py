@@ -61,6 +61,7 @@ class ClusterScene(Scene):
         """What the processes of its largest pod hold; what they share is counted once."""
         asked = ("--", "sh", "-c", "cat /proc/[0-9]*/smaps_rollup 2> /dev/null || true")
         said = [self.place.kubectl("exec", pod, *asked) for pod in self.place.pods(component)]
+        assert said, f"no pod of {component} runs"
         return max(sum(map(int, _HELD.findall(each))) for each in said) / 1024
 
     def queue_flushed(self) -> bool:

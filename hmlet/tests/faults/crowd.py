@@ -35,9 +35,12 @@ def _slowly(scene: ClusterScene) -> None:
             except BaseException as error:  # noqa: BLE001 - told below, in whose thread it means something
                 record.broken.append(error)
 
-        with Background(person, PEOPLE):
-            while len(record.uploads) + len(record.failures) + len(record.broken) < PEOPLE:
-                most = max(most, scene.memory_mb("web"))
+        try:
+            with Background(person, PEOPLE):
+                while len(record.uploads) + len(record.failures) + len(record.broken) < PEOPLE:
+                    most = max(most, scene.memory_mb("web"))
+        finally:
+            scene.record.uploads += record.uploads
     after = scene.memory_mb("web")
     sent = PEOPLE * len(image) / 2**20
     scene.told.append(
@@ -45,7 +48,6 @@ def _slowly(scene: ClusterScene) -> None:
     )
     scene.expect(len(record.uploads) == PEOPLE, f"not taken: {[*record.failures, *record.broken][:3]} and such")
     scene.expect(most - before < GROWTH_MB, f"web grew by {most - before:.0f} MB, which may be {GROWTH_MB:g}")
-    scene.record.uploads += record.uploads
 
 
 FAULTS = (Fault(name=f"{PEOPLE} slow uploads at once", in_cluster=_slowly),)

@@ -277,7 +277,8 @@ class KindCluster:
         return self.env.cluster
 
     def _create(self, kind: KindProgram, written: Path, config: KindConfig) -> None:
-        """Raises PortTaken where that was it, else CommandFailed. Leaves no half of a node."""
+        """Raises PortTaken where that was it, else CommandFailed, and leaves no half of a node then."""
+        kind.begin_log()
         for tries_left in reversed(range(_TRIES)):
             result = kind.create(written, self.env.node_image)
             if result.status == 0:

@@ -34,8 +34,12 @@ class KindProgram:
 
     @property
     def log(self) -> Path:
-        """What kind said when it was run last, and what nodes said that it could not make."""
+        """What kind said when the cluster was made last, and what nodes said that it could not make."""
         return self._state.log / "kind.log"
+
+    def begin_log(self) -> None:
+        """Forget what was said before."""
+        write_whole(self.log, "")
 
     def create(self, config: Path, image: str) -> proc.Result:
         """Try to make the cluster. Where that fails, the nodes are left. Raises Interrupted, CommandTimedOut."""
@@ -63,7 +67,7 @@ class KindProgram:
         except BaseException:
             running.kill()
             raise
-        write_whole(self.log, f"{result.stdout}{result.stderr}")
+        self.add_to_log(f"{result.stdout}{result.stderr}")
         return result
 
     def _waited_for(self, running: proc.Running) -> proc.Result:
@@ -93,7 +97,8 @@ def last_words(engine: Engine, nodes: tuple[Container, ...], *, lines: int) -> s
 
 
 def _condition(node: Container) -> str:
-    return f"had ended with status {node['State']['ExitCode']}" if _has_ended(node) else "still ran"
+    state = node["State"]
+    return f"had ended with status {state['ExitCode']}" if _has_ended(node) else f"was {state['Status']}"
 
 
 def _has_ended(node: Container) -> bool:

@@ -63,7 +63,7 @@ def function_place(places: Callable[[Path], Place], tmp_path: Path) -> Iterator[
 
 def _sweep() -> None:
     """Remove what a run left that was killed: its process id is in every name."""
-    pattern = re.compile(rf"{PROJECT}-(?:local|test|remote)-t(\d+)(?:-(?:control-plane|registry))?")
+    pattern = re.compile(rf"{PROJECT}-(?:local|test|remote|booting)-t(\d+)(?:-(?:control-plane|registry))?")
     for listing, removal in (
         ("ps -a --format {{.Names}}", "rm -f -v"),
         ("volume ls --format {{.Name}}", "volume rm"),

@@ -6,12 +6,13 @@ import signal
 import socket
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 
 import pytest
-from clusters import PROJECT, Clusters, Kind, Quiet, eventually
+from clusters import ENV, KIND_CONFIG, PROJECT, Clusters, Kind, Quiet, eventually
 from pl.cluster.api import Api
 from pl.cluster.kind import KindCluster
+from pl.cluster_env import KindEnv
 from pl.errors import ClusterMistaken, PortTaken, StageDown, StateInvalid, StepsFailed
 
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
@@ -279,27 +280,55 @@ def test_a_cluster_that_the_state_knows_nothing_of_is_not_touched(kind_cluster: 
     assert not clusters.of("local").bootstrap(Quiet())
 
 
-def test_a_node_that_boots_slowly_is_tried_again(clusters: Clusters) -> None:
-    """Paused for longer than the 30 s that kind waits for it."""
-    with clusters.destroyed_after("test") as cluster, ThreadPoolExecutor(1) as pool:
-        said: list[str] = []
-        bootstrap = pool.submit(clusters.of("test", said).bootstrap, Quiet())
-        assert eventually(lambda: _is_another(node_of(cluster), ""))
-        slow = identity_of(node_of(cluster))
-        docker("pause", slow)
-        assert bootstrap.result()
-        assert any("once more" in text for text in said)
-        assert identity_of(node_of(cluster)) != slow
-        assert cluster.connect()
+@pytest.fixture
+def booting(clusters: Clusters) -> Iterator[Callable[[str], str]]:
+    """Makes the image of a node that runs a line of shell before it boots; the nodes of the stage ``booting`` are made
+    of it."""
+    image = f"{PROJECT}-node-{clusters.instance}:1"
+    folder = clusters.checkout / PROJECT
+    (folder / "envs/booting").mkdir(parents=True, exist_ok=True)
+    (folder / "envs/booting/kind.yaml").write_text(KIND_CONFIG, encoding="utf-8")
+    (folder / "env_booting.py").write_text(f"{ENV}    node_image = {image!r}\n", encoding="utf-8")
+
+    def make(line: str) -> str:
+        boot = "/usr/local/bin/entrypoint"
+        script = f'#!/bin/sh\\n{line}\\nexec {boot}.2 "$@"\\n'
+        lines = [
+            f"FROM {KindEnv.node_image}",
+            f"RUN mv {boot} {boot}.2 && printf '{script}' >{boot} && chmod 755 {boot}",
+        ]
+        build = ["docker", "build", "-q", "-t", image, "-"]
+        subprocess.run(build, input="\n".join(lines), check=True, capture_output=True, text=True)
+        return image
+
+    yield make
+    clusters.of("booting").destroy()
+    docker("rmi", image)
 
 
-def test_a_node_that_ends_while_it_boots_is_told_of_with_its_last_words_and_removed(clusters: Clusters) -> None:
-    with clusters.destroyed_after("test") as cluster, ThreadPoolExecutor(1) as pool:
-        bootstrap = pool.submit(clusters.of("test").bootstrap, Quiet())
-        assert eventually(lambda: _is_another(node_of(cluster), ""))
-        docker("kill", node_of(cluster))
-        with pytest.raises(StepsFailed, match="had ended with status 137") as caught:
-            bootstrap.result()
-        assert "could not find a log line" in str(caught.value)
-        assert "the last of" in (cluster.state.log / "kind.log").read_text()
-        assert not docker("ps", "-aq", "--filter", f"name=^{node_of(cluster)}$")
+def test_a_node_that_boots_slowly_is_tried_again(clusters: Clusters, booting: Callable[[str], str]) -> None:
+    image = booting("sleep 600")
+    said: list[str] = []
+
+    def say(text: str) -> None:
+        said.append(text)
+        if "once more" in text:
+            docker("tag", KindEnv.node_image, image)
+
+    cluster = KindCluster(clusters.of("booting").env, say)
+    assert cluster.bootstrap(Quiet())
+    assert len([text for text in said if "once more" in text]) == 1
+    assert cluster.connect()
+    assert "could not find a log line" in (cluster.state.log / "kind.log").read_text()
+
+
+def test_a_node_that_ends_while_it_boots_is_told_of_with_its_last_words_and_removed(
+    clusters: Clusters, booting: Callable[[str], str]
+) -> None:
+    booting("echo no room to boot in; exit 7")
+    cluster = clusters.of("booting")
+    with pytest.raises(StepsFailed, match="had ended with status 7") as caught:
+        cluster.bootstrap(Quiet())
+    assert "no room to boot in" in str(caught.value)
+    assert "no room to boot in" in (cluster.state.log / "kind.log").read_text()
+    assert not docker("ps", "-aq", "--filter", f"name=^{node_of(cluster)}$")

@@ -32,7 +32,7 @@ _M_ARENA_MAX = -8
 _LIBC = ctypes.CDLL(None)
 _GLIBC = hasattr(_LIBC, "malloc_trim")
 _LARGE_BYTES = 1024 * 1024
-_TRIM_EVERY_S = 5.0
+_TRIM_EVERY_S = 2.0
 _MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 - the folder for that
 
 _trimmed, _to_trim = 0.0, False

@@ -19,6 +19,7 @@ def modules_import() -> None:
     _ = get_resolver().url_patterns
     for alias in ("originals", "thumbnails"):
         _ = getattr(storages[alias], "objects", None)
+    gc.collect()
     gc.freeze()
 
 

@@ -20,8 +20,7 @@ from imaging.renditions import Picture, Pictures, Wanted, renditions_make
 from imaging.sandbox import ForkServer, KeptServer, Sandbox
 from imaging.webp import webp_codec_load
 
-_PATIENT_NICENESS = 10
-"""Where the system has no better way."""
+PATIENT_NICENESS = 10
 _HEAD_LENGTH = struct.Struct("!I")
 
 
@@ -39,7 +38,7 @@ _spent: list[Sandbox] = []
 
 def renditions_confined(wanted: Sequence[Wanted], *, size_bytes: int, feed: Feed, patient: bool = False) -> Pictures:
     """Make all of ``wanted`` of the ``size_bytes`` that ``feed`` writes into what it is given; decoding begins with the
-    first of them. ``patient`` work leaves the processor to others, and may raise DecoderLate where they have it all.
+    first of them. ``patient`` work leaves the processor to others.
 
     Raises an ImageError, or what ``feed`` raises.
     """
@@ -81,17 +80,8 @@ def _taken() -> Sandbox:
 def _work(source: BinaryIO, order: bytes) -> bytes:
     told = json.loads(order)
     if told["patient"]:
-        _be_patient()
+        os.nice(PATIENT_NICENESS)
     return _packed(renditions_make(source, [_wanted(each) for each in told["wanted"]]))
-
-
-def _be_patient() -> None:
-    """Run when no other process of this machine wants to; who is merely nice holds a waking one up for some ms each
-    time, and a request wakes a dozen times."""
-    try:
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    except (AttributeError, OSError):
-        os.nice(_PATIENT_NICENESS)
 
 
 def _wanted(told: dict[str, object]) -> Wanted:

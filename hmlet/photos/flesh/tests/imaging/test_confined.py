@@ -40,15 +40,16 @@ def test_the_answer_is_what_would_have_been_made_here(patient: bool) -> None:
     assert made(content, patient=patient) == renditions_make(BytesIO(content), WANTED)
 
 
-def test_patient_work_runs_when_nobody_else_wants_to(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_patient_work_is_nice_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
     def told(*_: object) -> Pictures:
-        return Pictures(source_width=os.sched_getscheduler(0), source_height=1, pictures=())
+        return Pictures(source_width=os.nice(0), source_height=1, pictures=())
 
     monkeypatch.setattr(confined, "renditions_make", told)
     content = encoded()
-    assert made(content).source_width == os.SCHED_OTHER
-    assert made(content, patient=True).source_width == os.SCHED_IDLE
-    assert made(content).source_width == os.SCHED_OTHER
+    usual = os.nice(0)
+    assert made(content).source_width == usual
+    assert made(content, patient=True).source_width == min(usual + confined.PATIENT_NICENESS, 19)
+    assert made(content).source_width == usual
 
 
 def test_one_image_after_the_other() -> None:
