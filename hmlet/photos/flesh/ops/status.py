@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from django.core.files.storage import storages
-from django.db import connection
+from django.db import OperationalError, connection
 
 from ops.work import Compared, Work, backup_age_s, compared_last, work_read
 
@@ -87,10 +87,12 @@ def database_ask() -> Told:
 
 
 def database_check() -> None:
-    """Raise if the database does not answer."""
+    """Raise if the database does not answer, or takes no writes."""
     try:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
+            cursor.execute("SHOW transaction_read_only" if connection.vendor == "postgresql" else "SELECT 'off'")
+            if cursor.fetchone() != ("off",):
+                raise OperationalError("the database takes no writes")
     finally:
         # This thread ends; so must its connection.
         connection.close()

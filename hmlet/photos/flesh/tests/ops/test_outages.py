@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg2
@@ -14,6 +15,7 @@ from gallery import services
 from gallery.models import Photo
 from jobs.models import Job
 from jobs.tasks import run
+from ops.status import database_check
 from rest_framework.test import APIClient
 
 PHOTOS = "/api/v1/photos/"
@@ -171,6 +173,20 @@ def test_a_worker_asks_for_it_anew_too(post: Post) -> None:
     assert run.apply(args=(str(job),)).failed()
     assert run.apply(args=(str(job),)).successful()
     assert Job.objects.get(pk=job).state == Job.State.DONE
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.postgresql
+def test_the_status_of_a_real_server_that_takes_no_writes() -> None:
+    database = connection.ops.quote_name(connection.settings_dict["NAME"])
+    with ThreadPoolExecutor(1) as pool, connection.cursor() as cursor:
+        pool.submit(database_check).result()
+        cursor.execute(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
+        try:
+            with pytest.raises(OperationalError, match="takes no writes"):
+                pool.submit(database_check).result()
+        finally:
+            cursor.execute(f"ALTER DATABASE {database} RESET default_transaction_read_only")
 
 
 def test_each_operation_tells_of_it(client: Client) -> None:
