@@ -30,8 +30,7 @@ class HostEnv(HmletEnv):
 
     web_processes: int = 2
     web_threads: int = 8
-    worker_processes: int = 3
-    jobs_background_at_once = 2
+    worker_processes: int = 2
 
     @functools.cached_property
     def storage_url(self) -> str:
