@@ -48,13 +48,13 @@ def main() -> int:
             sys.stdout.write(f"{fault.name:{width}}  {', '.join(stages)}\n")
         return 0
     env = current(HmletEnv)
-    on_kind = isinstance(env, HmletKindEnv)
-    if not on_kind and env.runs_on != "host":
+    kind = env if isinstance(env, HmletKindEnv) else None
+    if kind is None and env.runs_on != "host":
         parser.error("breaks its stage on purpose, so it wants a host stage's shell or that of a KIND stage")
-    faults = [fault for fault in faults if (fault.in_cluster if on_kind else fault.run)]
+    faults = [fault for fault in faults if (fault.in_cluster if kind else fault.run)]
     if not faults:
         parser.error("none of these runs on this stage; --list tells which does where")
-    with _on_kind_stage(env) if isinstance(env, HmletKindEnv) else _on_host_stage() as turn:
+    with _on_kind_stage(kind) if kind else _on_host_stage() as turn:
         return 0 if _all_survived(turn, faults) else 1
 
 

@@ -121,6 +121,11 @@ def runs(container: Container) -> bool:
     return bool(state["Running"]) and not state["Paused"] and not state["Restarting"]
 
 
+def has_ended(container: Container) -> bool:
+    """Not so one that is paused, or was not started yet."""
+    return str(container["State"]["Status"]) in ("exited", "dead")
+
+
 def published_ports(container: Container) -> tuple[int, ...]:
     """The ports of this machine that a container publishes whenever it runs."""
     bindings = container["HostConfig"].get("PortBindings") or {}

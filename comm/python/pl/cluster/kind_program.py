@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from pl import proc
-from pl.cluster.engine import Container, Engine, name_of
+from pl.cluster.engine import Container, Engine, has_ended, name_of
 from pl.cluster.state import ClusterState
 from pl.errors import CommandFailed, CommandTimedOut, Interrupted
 from pl.files import write_whole
@@ -83,7 +83,7 @@ class KindProgram:
 def boots_still(result: proc.Result, nodes: tuple[Container, ...]) -> bool:
     """Whether kind gave up on nodes that were only slow: on a machine that reads their image for the first time, or has
     much else to do. A second try finds the image read."""
-    return _NOT_BOOTED in result.stderr and bool(nodes) and not any(_has_ended(node) for node in nodes)
+    return _NOT_BOOTED in result.stderr and bool(nodes) and not any(has_ended(node) for node in nodes)
 
 
 def last_words(engine: Engine, nodes: tuple[Container, ...], *, lines: int) -> str:
@@ -98,8 +98,4 @@ def last_words(engine: Engine, nodes: tuple[Container, ...], *, lines: int) -> s
 
 def _condition(node: Container) -> str:
     state = node["State"]
-    return f"had ended with status {state['ExitCode']}" if _has_ended(node) else f"was {state['Status']}"
-
-
-def _has_ended(node: Container) -> bool:
-    return str(node["State"]["Status"]) in ("exited", "dead")
+    return f"had ended with status {state['ExitCode']}" if has_ended(node) else f"was {state['Status']}"
